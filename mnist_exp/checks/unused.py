@@ -1,14 +1,18 @@
 """Keys on the command line that the stage does not read, or that contradict each other."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import fields
 
-from mnist_exp.config import AuthMode, Stage
+from mnist_exp.config import AuthMode, ExperimentConfig, Stage
 from mnist_exp.experiment import Experiment
 from mnist_exp.specs import parse_model_name
 
+#: The keys and groups of the config itself. A group of the user's own has another name.
+_TOP_LEVEL = {field.name for field in fields(ExperimentConfig)}
 #: Keys that every stage may read. For example, the stage opens the workspace.
 _ALWAYS = (
-    *("stage", "dry_run", "run", "resume", "outputs_dir", "profile"),
+    *("stage", "dry_run", "run", "resume", "outputs_dir"),
     *("workspace", "data.cache_dir"),
 )
 _TRAINING = ("compute", "env", "data", "model", "job", "seed", "wait", "figure_format")
@@ -16,7 +20,7 @@ _TRAINING = ("compute", "env", "data", "model", "job", "seed", "wait", "figure_f
 #: that is missing here reads all keys.
 _READ: dict[Stage, tuple[str, ...]] = {
     Stage.compute: ("compute",),
-    Stage.train: _TRAINING,
+    Stage.train: (*_TRAINING, "max_concurrent_variants"),
     Stage.sweep: (*_TRAINING, "sweep"),
     Stage.register: ("registration",),
     Stage.deploy: ("registration.name", "endpoint"),
@@ -69,7 +73,7 @@ def is_unused(stage: Stage, key: str) -> bool:
     key = package or folder.replace("/", ".")
     if key.startswith("runs.") and stage not in (Stage.runs, Stage.prune):
         return True
-    if stage not in _READ:
+    if stage not in _READ or not _is_of_schema(key):
         return False
     if key in _OF_ANOTHER.get(stage, ()):
         return True
@@ -78,10 +82,15 @@ def is_unused(stage: Stage, key: str) -> bool:
 
 
 def unused_warnings(config: Experiment) -> Iterator[str]:
-    """Yield one line for each key or group on the command line that has no effect."""
+    """Yield one line for each key or group on the command line that has no effect.
+
+    A group of the user's own may set any key. It has an effect if one of these keys has an effect.
+    """
     for key in config.given:
-        if why := _why_unused(config, key):
-            yield f"{key}: has no effect, because {why}"
+        keys = (key,) if _is_of_schema(key) else config.chosen.get(key, ())
+        reasons = [_why_unused(config, each) for each in keys]
+        if reasons and all(reasons):
+            yield f"{key}: has no effect, because {reasons[0]}"
 
 
 def _why_unused(config: Experiment, key: str) -> str | None:
@@ -129,7 +138,8 @@ def contradiction_faults(config: Experiment) -> Iterator[str]:
             f"remove {setter}= or run="
         )
     called = config.endpoint.invoke_deployment
-    if config.stage is Stage.cleanup and config.setter("endpoint.invoke_deployment"):
+    is_given = "endpoint.invoke_deployment" in config.given
+    if config.stage is Stage.cleanup and is_given and called is not None:
         yield (
             "endpoint.invoke_deployment: is only for stage=invoke; to delete one deployment, use "
             f"endpoint.deployment.name={called}; to delete the endpoint with all its deployments, "
@@ -141,6 +151,11 @@ def contradiction_faults(config: Experiment) -> Iterator[str]:
             "endpoint.deployment.name: stage=invoke calls the deployment that the traffic chooses; "
             f"to call {deployment}, use endpoint.invoke_deployment={deployment}"
         )
+
+
+def _is_of_schema(key: str) -> bool:
+    """Return whether a key or a group belongs to the config, e.g. not a group of the user's own."""
+    return re.split("[./@]", key)[0] in _TOP_LEVEL
 
 
 def _is_referenced(config: Experiment, key: str) -> bool:

@@ -1,11 +1,14 @@
 """Keys on the command line that a stage does not read."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from mnist_exp import checks
+from mnist_exp.checks.unused import _READ, is_unused
 from mnist_exp.cli.given_keys import given_keys
+from mnist_exp.config import ExperimentConfig
 from tests.support.configs import config, fresh_config
 
 _PLACED = "endpoint/environment@endpoint.deployment.environment"
@@ -48,6 +51,8 @@ def unused(*overrides: str) -> list[str]:
         # Only references read this group.
         (["stage=train", "model.epochs=3", "~job.inputs.epochs"], ["model.epochs"]),
         (["stage=train", "model.epochs=3"], []),
+        (["stage=train", "max_concurrent_variants=2"], []),
+        (["stage=deploy", "max_concurrent_variants=2"], ["max_concurrent_variants"]),
         # The search space replaces an input.
         (["stage=sweep", "model.learning_rate=0.3"], ["model.learning_rate"]),
         (["stage=sweep", "job.inputs.learning_rate=0.3"], ["job.inputs.learning_rate"]),
@@ -144,3 +149,34 @@ def test_a_config_group_sets_the_keys_of_its_files(tmp_path: Path) -> None:
     prod = config("stage=deploy", "profile=prod", config_dir=tmp_path)
     assert prod.setter("registration.name") == prod.setter("endpoint.deployment.name") == "profile"
     assert prod.setter("endpoint.name") is None
+
+
+def test_a_group_has_an_effect_if_one_of_its_keys_has_an_effect(tmp_path: Path) -> None:
+    for name, text in {
+        "experiment/short.yaml": "# @package _global_\nmodel: {epochs: 1}\nsweep: {limits: {max_total_trials: 3}}\n",
+        "experiment/served.yaml": "# @package _global_\nendpoint: {invoke_deployment: blue}\n",
+        "experiment/empty.yaml": "# @package _global_\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    def warnings(stage: str, option: str) -> list[str]:
+        found = config(f"stage={stage}", f"+experiment={option}", config_dir=tmp_path)
+        assert checks.faults(found) == []
+        return [line for line in checks.warnings(found) if "has no effect" in line]
+
+    assert warnings("train", "short") == warnings("train", "empty") == []
+    assert warnings("deploy", "short") == [
+        "experiment: has no effect, because stage=deploy does not read this key"
+    ]
+    # The group names a deployment to call, not a deployment to delete.
+    assert len(warnings("cleanup", "served")) == 1
+
+
+def test_some_stage_reads_each_key_of_the_config() -> None:
+    unread = {
+        name
+        for name in (field.name for field in fields(ExperimentConfig))
+        if all(is_unused(stage, name) for stage in _READ)
+    }
+    assert unread == set()
