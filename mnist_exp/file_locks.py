@@ -1,10 +1,14 @@
 """Locks on files. If the process that holds a lock is killed, the kernel releases the lock."""
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+#: Number of attempts to lock a file for a whole stage or job, and the seconds between two attempts.
+_ATTEMPTS, _PAUSE_S = 10, 0.01
 
 
 def try_lock(file: IO[Any] | int, kind: int) -> bool:
@@ -21,15 +25,27 @@ def try_lock(file: IO[Any] | int, kind: int) -> bool:
     return True
 
 
+def has_locked(file: IO[Any]) -> bool:
+    """Lock an open file exclusively. Return False if another process holds an exclusive lock.
+
+    `is_locked` of another process holds a shared lock for a moment. Therefore try repeatedly.
+    """
+    for _ in range(_ATTEMPTS):
+        if try_lock(file, fcntl.LOCK_EX):
+            return True
+        time.sleep(_PAUSE_S)
+    return False
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a new file in a `with` block, and delete the file at the end.
+    """Hold an exclusive lock on a file in a `with` block, and delete the file at the end.
 
     If another process holds the lock, the block runs without the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        has_lock = try_lock(file, fcntl.LOCK_EX)
+    with path.open("a") as file:
+        has_lock = has_locked(file)
         try:
             yield
         finally:

@@ -44,7 +44,7 @@ RECORD_NAME = "run.json"
 #: File name, in a run folder, of the output of a command in the background.
 COMMAND_LOG = "command.log"
 #: File name, in a run folder, of the lock that a command holds while it runs its stage.
-COMMAND_LOCK = ".lock"
+COMMAND_LOCK = ".mnist_exp.lock"
 _INDEX_NAME = "index.jsonl"
 
 

@@ -67,6 +67,7 @@ MAY_IMPORT = {
     },
     # The two workspaces import neither stages, nor report, nor cli, nor each other.
     "workspaces.local": {
+        "interrupts",
         "file_locks",
         "status",
         "metrics",
@@ -145,6 +146,7 @@ MAY_IMPORT = {
         "results",
     },
     "cli": {
+        "interrupts",
         "file_locks",
         "status",
         "errors",

@@ -26,6 +26,7 @@ from mnist_exp.cli.error_output import ERROR, QUOTED
 from mnist_exp.errors import JobError
 from mnist_exp.experiment import Experiment
 from mnist_exp.file_locks import is_locked
+from mnist_exp.interrupts import handle_signal
 from mnist_exp.records import (
     COMMAND_LOCK,
     COMMAND_LOG,
@@ -119,15 +120,18 @@ def _started(name: str, log: Path) -> "tuple[subprocess.Popen[bytes], BinaryIO]"
 
 @contextmanager
 def _hangups_ignored() -> Iterator[None]:
-    """Ignore SIGHUP in a `with` block: the job must start even if the user closes the terminal."""
-    if threading.current_thread() is not threading.main_thread():
+    """Ignore SIGHUP in a `with` block: the job must start even if the user closes the terminal.
+
+    Only the command line ignores the signal. A notebook keeps its own handlers.
+    """
+    if signal.getsignal(signal.SIGHUP) is not handle_signal:
         yield
         return
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGHUP, handle_signal)
 
 
 def _failure(name: str, code: int, log: Path) -> JobError:

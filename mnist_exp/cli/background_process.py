@@ -13,8 +13,9 @@ import sys
 
 from mnist_exp.cli.background import BackgroundStage
 from mnist_exp.cli.error_output import report_errors
-from mnist_exp.cli.main import accept_all_letters, interrupt_on_signals
+from mnist_exp.cli.main import accept_all_letters
 from mnist_exp.cli.prepare import ready
+from mnist_exp.interrupts import handle_signals
 
 
 def main() -> None:
@@ -22,7 +23,7 @@ def main() -> None:
     # The job continues if the user closes the terminal.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with report_errors() as outcome:
-        interrupt_on_signals()
+        handle_signals()
         accept_all_letters()
         stage: BackgroundStage = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own bytes
         os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())

@@ -8,7 +8,6 @@ import io
 import logging
 import os
 import select
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +38,7 @@ from mnist_exp.cli.primary import PrimaryConfig, primary_config
 from mnist_exp.cli.variants import Variants, can_wait, may_wait
 from mnist_exp.cli.written_text import quoted
 from mnist_exp.errors import ConfigError
+from mnist_exp.interrupts import handle_signals
 
 #: Number of new objects after which Python collects garbage. Imported libraries create many objects
 #: that are never garbage. With Python's default of 700, garbage collection takes a fifth of the
@@ -123,7 +123,7 @@ def _main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     command = _Command()
     with report_errors() as outcome:
-        interrupt_on_signals()
+        handle_signals()
         _check_current_folder()
         command.flags, command.overrides = flags_and_overrides(sys.argv[1:])
         register_schemas()
@@ -172,13 +172,6 @@ def _run(run_hydra: Callable[[], None], command: "_Command", primary: PrimaryCon
         if os.environ.get(FULL_ERROR) or not is_foreign(error) or may_be_full(error):
             raise
         raise ConfigError(all_faults(error, primary, command.overrides, command.flags)) from error
-
-
-def interrupt_on_signals() -> None:
-    """Treat SIGTERM and SIGHUP as Ctrl-C. An ignored signal (as under nohup) stays ignored."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
 
 
 class _Command:

@@ -6,7 +6,7 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.metrics import MetricPoint
-from mnist_exp.records import Record
+from mnist_exp.records import COMMAND_LOCK, COMMAND_LOG, Record
 from mnist_exp.results import StoredJob
 from mnist_exp.stages import RUNNERS, run_stage
 from mnist_exp.status import JobStatus
@@ -161,8 +161,8 @@ def test_the_own_files_of_a_run_folder_stay(
     monkeypatch.chdir(tmp_path)
     # The commands used hydra.run.dir=project.
     project = tmp_path / "project"
-    own = {"figures/mine.png", ".hydra/mine.yaml", "code/train.py"}
-    written = {"figures/curves.png", ".hydra/config.yaml", "config.json", "command.log", ".lock"}
+    own = {"figures/mine.png", ".hydra/mine.yaml", "code/train.py", ".lock"}
+    written = {"figures/curves.png", ".hydra/config.yaml", "config.json", COMMAND_LOG, COMMAND_LOCK}
     for name in own | written:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).touch()

@@ -12,6 +12,7 @@ from mnist_exp.config import ComputeConfig, ComputeType, DataConfig
 from mnist_exp.datasets import cache_folder, materialize
 from mnist_exp.errors import JobError, MnistExpError, RefusedError
 from mnist_exp.hidden_imports import absent
+from mnist_exp.interrupts import Interrupts, with_noted_interrupts
 from mnist_exp.results import (
     Compute,
     Deployment,
@@ -46,7 +47,6 @@ from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.groups import JobGroups
 from mnist_exp.workspaces.local.jobs.host import JobHost
 from mnist_exp.workspaces.local.jobs.inputs import local_path
-from mnist_exp.workspaces.local.jobs.interrupts import Interrupts, with_noted_interrupts
 from mnist_exp.workspaces.local.jobs.launching import cores, with_limited_threads
 from mnist_exp.workspaces.local.jobs.start import require_same_command
 from mnist_exp.workspaces.local.jobs.watching import run_job

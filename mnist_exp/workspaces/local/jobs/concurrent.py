@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
+from mnist_exp.interrupts import Interrupts
 from mnist_exp.specs import CommandJob
 from mnist_exp.workspaces.base import BY_THE_USER, JobInterrupted, Outcome
 from mnist_exp.workspaces.local.jobs.host import JobHost
-from mnist_exp.workspaces.local.jobs.interrupts import Interrupts
 from mnist_exp.workspaces.local.jobs.start import start_job
 from mnist_exp.workspaces.local.jobs.watching import POLL_S, JobWatch
 from mnist_exp.workspaces.local.processes.workers import wait_for_any

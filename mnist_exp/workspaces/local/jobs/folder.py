@@ -13,18 +13,16 @@ and `logs`, in the job's folder and in `wd/`, are links to the folders in `artif
 script deletes or replaces a link, the log in `user_logs/` does not change.
 """
 
-import fcntl
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mnist_exp.errors import JobError, RefusedError
-from mnist_exp.file_locks import is_locked, try_lock
+from mnist_exp.file_locks import has_locked, is_locked
 from mnist_exp.records import INVALID_JSON, write_json
 from mnist_exp.snapshot import copy_snapshot
 from mnist_exp.status import JobStatus
@@ -37,8 +35,6 @@ from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME, fai
 RUN_ARTIFACTS = "artifacts"
 _LOGS_NAME = "user_logs"
 _KEPT = ("outputs", "logs")
-#: Number of attempts to lock a job, and the seconds between two attempts.
-_ATTEMPTS, _PAUSE_S = 10, 0.01
 
 
 class JobFolder:
@@ -197,7 +193,7 @@ class JobFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with self._lock.open("w") as file:
-            if not _has_locked(file):
+            if not has_locked(file):
                 raise self._is_in_use()
             yield
 
@@ -287,15 +283,3 @@ class JobFolder:
         delete_folder(self.work)
         for folder in self.environments:
             delete_folder(folder)
-
-
-def _has_locked(file: IO[str]) -> bool:
-    """Lock a file. Return False if another command holds the lock.
-
-    `JobFolder.is_running` of another command holds the lock for a moment. Therefore try repeatedly.
-    """
-    for _ in range(_ATTEMPTS):
-        if try_lock(file, fcntl.LOCK_EX):
-            return True
-        time.sleep(_PAUSE_S)
-    return False

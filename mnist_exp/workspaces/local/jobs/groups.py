@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from mnist_exp.interrupts import Interrupts
 from mnist_exp.specs import CommandJob
 from mnist_exp.workspaces.base import Observer
 from mnist_exp.workspaces.local.jobs.deletion import delete_folder
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost
-from mnist_exp.workspaces.local.jobs.interrupts import Interrupts
 from mnist_exp.workspaces.local.jobs.launching import JobLauncher
 
 

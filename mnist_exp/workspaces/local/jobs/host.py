@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnist_exp.interrupts import Interrupts
 from mnist_exp.specs import Literal
 from mnist_exp.workspaces.base import Observer
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter, this_interpreter
 from mnist_exp.workspaces.local.jobs.inputs import SharedInputs
-from mnist_exp.workspaces.local.jobs.interrupts import Interrupts
 from mnist_exp.workspaces.local.processes.workers import Processes, Workers
 
 if TYPE_CHECKING:

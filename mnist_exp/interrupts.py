@@ -6,21 +6,28 @@ of its own, because Python raises KeyboardInterrupt only in the main thread. The
 and notes each interrupt. A safe point is a line of the watching loop at which no transaction is
 open. At the next safe point, the loop calls `Interrupts.check`, which raises KeyboardInterrupt.
 
-No signal handler is necessary. A notebook therefore cancels a job with its stop button, and keeps
-its own handlers.
+The command line handles its signals with `handle_signal`, which raises nothing while a job is
+watched. Two signals at the same time, as from a terminal that closes, are therefore one interrupt.
+A notebook keeps its own handlers. Its stop button raises KeyboardInterrupt in the main thread,
+which `with_noted_interrupts` notes.
 
 A command in another terminal cancels the job in the same way: it creates a file, the cancel
 request, in the job's folder. `Interrupts.check` looks for this file.
 """
 
+import signal
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
+from types import FrameType
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
+#: Seconds after which the main thread looks again whether the watching thread has ended.
+_WAIT_S = 1.0
 
 
 class Interrupts:
@@ -65,6 +72,24 @@ class Interrupts:
         return True
 
 
+#: The interrupts of the job that the main thread waits for; empty if it waits for no job.
+_waiting: list[Interrupts] = []
+
+
+def handle_signals() -> None:
+    """Cancel the job at SIGINT, SIGTERM and SIGHUP. An ignored signal stays ignored (`nohup`)."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handle_signal)
+
+
+def handle_signal(_number: int, _frame: FrameType | None) -> None:
+    """Note an interrupt while the main thread waits for a job; else raise KeyboardInterrupt."""
+    if not _waiting:
+        raise KeyboardInterrupt
+    _waiting[-1].note()
+
+
 def with_noted_interrupts(
     watch: Callable[[Interrupts], _Result], request: Path | None = None
 ) -> _Result:
@@ -77,21 +102,36 @@ def with_noted_interrupts(
     if request is not None:
         # A killed command may have left the file.
         request.unlink(missing_ok=True)
-    interrupts, future = Interrupts(request), Future[_Result]()
+    interrupts, outcomes, wake = Interrupts(request), list[Future[_Result]](), Lock()
 
     def run() -> None:
+        outcome = Future[_Result]()
         try:
-            future.set_result(watch(interrupts))
+            outcome.set_result(watch(interrupts))
         except BaseException as error:
-            future.set_exception(error)
+            outcome.set_exception(error)
+        outcomes.append(outcome)
+        wake.release()
 
     # A notebook finds the cell of the output in the context. After a third interrupt, nothing waits
     # for the thread, so the thread must not keep the process alive.
-    Thread(target=copy_context().run, args=(run,), daemon=True).start()
-    while True:
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            if future.done():
-                return future.result()
-            interrupts.note()
+    thread = Thread(target=copy_context().run, args=(run,), daemon=True)
+    wake.acquire()
+    _waiting.append(interrupts)
+    try:
+        _wait(interrupts, thread.start)
+        # Do not wait for a future, because a KeyboardInterrupt could leave the future locked. If
+        # KeyboardInterrupt follows `acquire` immediately, the list still ends the loop.
+        while not outcomes:
+            _wait(interrupts, partial(wake.acquire, timeout=_WAIT_S))
+    finally:
+        _waiting.remove(interrupts)
+    return outcomes[0].result()
+
+
+def _wait(interrupts: Interrupts, wait: Callable[[], object]) -> None:
+    """Call a function that waits, and note an interrupt meanwhile."""
+    try:
+        wait()
+    except KeyboardInterrupt:
+        interrupts.note()
