@@ -22,6 +22,7 @@ pytestmark = pytest.mark.xdist_group("imports")
 MAY_IMPORT = {
     "errors": set(),
     "file_locks": set(),
+    "interrupts": set(),
     "config": set(),
     "names": set(),
     "status": set(),
