@@ -173,6 +173,10 @@ def save(figure: Figure, path: Path) -> Path:
         with os.fdopen(handle, "wb") as file, warnings.catch_warnings():
             # If no font contains a character, matplotlib draws a box and warns. Hide this warning.
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+            # matplotlib would otherwise compute the layout again for each of its two drawings.
+            if engine := figure.get_layout_engine():
+                engine.execute(figure)
+                figure.set_layout_engine(None)
             figure.savefig(file, format=path.suffix[1:])
         temporary.chmod(0o644)
         return temporary.replace(path)

@@ -53,7 +53,9 @@ def confusion_matrix(
     axes = figure.subplots()
     shares = np.sqrt(table / np.maximum(table.sum(axis=1, keepdims=True), 1))
     colours = np.where(np.eye(size, dtype=bool)[..., None], _RIGHT(shares), _WRONG(shares))
-    axes.imshow(colours)
+    axes.pcolormesh(colours, edgecolors="#d0d7de", linewidth=0.6)
+    axes.set(aspect="equal")
+    axes.invert_yaxis()
     if size <= _MAX_ANNOTATED:
         _annotate(axes, table, shares)
     _label(axes, [plain(str(name)) for name in classes])
@@ -63,26 +65,24 @@ def confusion_matrix(
 def _annotate(axes: Axes, table: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]) -> None:
     for row, column in np.argwhere(table > 0):
         axes.text(
-            column,
-            row,
+            column + 0.5,
+            row + 0.5,
             f"{table[row, column]}",
             ha="center",
             va="center",
             fontsize=10 if table.max() < 1000 else 8,
             fontweight="bold" if row == column else "normal",
             color="white" if shares[row, column] > _DARK else INK,
+            in_layout=False,
         )
 
 
 def _label(axes: Axes, names: Sequence[str]) -> None:
-    ticks = range(len(names))
+    ticks = np.arange(len(names)) + 0.5
     long_names = max(map(len, names), default=0) > 3
     axes.set_xticks(ticks, names, rotation=90 if long_names else 0, parse_math=False)
     axes.set_yticks(ticks, names, parse_math=False)
-    axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="#d0d7de", linewidth=0.6)
-    axes.tick_params(which="both", length=0, labelsize=10, colors=INK)
+    axes.tick_params(length=0, labelsize=10, colors=INK)
     axes.spines[:].set_color(GREY)
     axes.set_xlabel("predicted", fontsize=11, color=INK)
     axes.set_ylabel("actual", fontsize=11, color=INK)
