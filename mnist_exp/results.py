@@ -20,14 +20,14 @@ class TrialResult:
         parameters: The values that were drawn from the search space.
         best: The best value of the primary metric so far; None if the trial has logged no value.
         last: The latest value of the primary metric.
-        events: Number of times that the trial logged the primary metric. Azure ML calls each
-            of these log events an interval.
+        events: Number of times that the trial logged the primary metric. Azure ML calls this
+            number the interval of the trial.
         late: Number of times that the trial logged the primary metric after the decision to end the
-            trial. These log events are in `metrics`, but not in `best`, `last` and `events`. Always
+            trial. The late values are in `metrics`, but not in `best`, `last` and `events`. Always
             0 on Azure ML, which does not report when it decided.
         why: The reason why the trial failed, was canceled or was cut (ended by early termination);
             empty if the trial completed.
-        metrics: Metric name -> every log event, in order of arrival.
+        metrics: Metric name -> every logged value, in order of arrival.
         cut: Number of the interval at which early termination cut the trial; None if the trial
             was not cut.
         log: The path of the trial's console log; None if the log is not a file on this machine.
@@ -52,7 +52,7 @@ class JobResult:
     """A job or sweep, running or ended.
 
     Attributes:
-        metrics: Metric name -> every log event, in order of arrival. For a sweep: the metrics of
+        metrics: Metric name -> every logged value, in order of arrival. For a sweep: the metrics of
             the best trial.
         why: The reason why the job failed or was canceled.
         folder: The path or URI of the folder with the job's files (`outputs/`, `logs/`,

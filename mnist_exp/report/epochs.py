@@ -1,8 +1,8 @@
-"""The epochs of jobs and trials: how many are planned, and to which epoch a log event belongs.
+"""The epochs of jobs and trials: how many are planned, and to which epoch an interval belongs.
 
-A script usually logs its primary metric once in each epoch. Then the log events are epochs.
-Otherwise tables and messages say `log event` instead of `epoch`. In both cases, Azure ML calls each
-log event of the primary metric an interval.
+Each time that a script logs its primary metric is an interval. This is Azure ML's word. A script
+usually logs its primary metric once in each epoch. Then the intervals are epochs. Otherwise tables,
+figures and messages count intervals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ from mnist_exp.metrics import MetricPoint, have_steps
 from mnist_exp.results import TrialResult
 
 
-class LogEvent(NamedTuple):
-    """A log event.
+class Interval(NamedTuple):
+    """An interval: one of the times that a script logged its primary metric.
 
     Attributes:
         number: Its epoch if known, else its place in the log, counted from 1.
@@ -28,7 +28,7 @@ class HorizontalAxis(NamedTuple):
     """The horizontal axis of a panel with curves of metrics.
 
     Attributes:
-        unit: `epoch`, `step` (the step that the script logged) or `log event`.
+        unit: `epoch`, `step` (the step that the script logged) or `interval`.
         numbers: For each curve, the position of each point.
     """
 
@@ -37,7 +37,7 @@ class HorizontalAxis(NamedTuple):
 
 
 def planned_epochs(trials: Sequence[TrialResult], epochs: int | None) -> Mapping[str, int | None]:
-    """Return trial -> number of epochs that the trial will run; None if log events are not epochs.
+    """Return trial -> number of epochs that the trial will run; None if intervals are not epochs.
 
     Args:
         trials: The trials of a sweep.
@@ -46,29 +46,29 @@ def planned_epochs(trials: Sequence[TrialResult], epochs: int | None) -> Mapping
     planned = {trial.name: _drawn_epochs(trial) or epochs for trial in trials}
     whole = [trial for trial in trials if trial.cut is None]
     if any(trial.events > (planned[trial.name] or trial.events) for trial in whole):
-        # The script logs more than once per epoch, so its log events are not epochs.
+        # The script logs more than once per epoch, so its intervals are not epochs.
         return dict.fromkeys(planned)
     return planned
 
 
-def event_unit(planned: Mapping[str, int | None]) -> str:
-    """Return the word for one log event: `epoch` or `log event`.
+def interval_unit(planned: Mapping[str, int | None]) -> str:
+    """Return the word for one interval: `epoch` or `interval`.
 
     Args:
         planned: The result of `planned_epochs`.
     """
-    return "epoch" if any(planned.values()) else "log event"
+    return "epoch" if any(planned.values()) else "interval"
 
 
 def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
     """Return the number of epochs that a job has run.
 
-    The steps of the log events may be the numbers of the epochs, or may count batches. If the last
-    step can be the number of an epoch, return the last step. Otherwise return the number of log
-    events.
+    The steps of the logged values may be the numbers of the epochs, or may count batches. If the
+    last step can be the number of an epoch, return the last step. Otherwise return the number of
+    logged values.
 
     Args:
-        points: The log events of one metric.
+        points: The logged values of one metric.
         total: The number of epochs that the job will run; None if unknown.
     """
     count = len(points)
@@ -76,14 +76,14 @@ def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
     return last if total is not None and count < last <= total else count
 
 
-def event_numbers(points: Sequence[MetricPoint], total: int | None, late: int = 0) -> Sequence[int]:
-    """Return the number of each log event: its epoch if known, else its place, counted from 1.
+def value_numbers(points: Sequence[MetricPoint], total: int | None, late: int = 0) -> Sequence[int]:
+    """Return the number of each logged value: its epoch if known, else its place, counted from 1.
 
     Args:
-        points: The log events of one metric.
+        points: The logged values of one metric.
         total: The number of epochs that the job will run; None if unknown.
-        late: Number of log events after the decision to end the trial. The speed of the machine
-            determines this number. Late log events therefore do not change the other numbers.
+        late: Number of values after the decision to end the trial. The speed of the machine
+            determines this number. Late values therefore do not change the other numbers.
     """
     in_time = points[: max(len(points) - late, 0)]
     if epochs_done(in_time, total) > len(in_time):
@@ -91,8 +91,8 @@ def event_numbers(points: Sequence[MetricPoint], total: int | None, late: int = 
     return range(1, len(points) + 1)
 
 
-def best_event(trial: TrialResult, metric: str, epochs: int | None) -> LogEvent | None:
-    """Return the log event of a trial's best value; None if no event has the value.
+def best_interval(trial: TrialResult, metric: str, epochs: int | None) -> Interval | None:
+    """Return the interval of a trial's best value; None if no interval has the value.
 
     Args:
         trial: A trial of a sweep.
@@ -100,8 +100,8 @@ def best_event(trial: TrialResult, metric: str, epochs: int | None) -> LogEvent 
         epochs: The number of epochs that the trial will run; None if unknown.
     """
     points = trial.metrics.get(metric, ())
-    events = zip(event_numbers(points, epochs, trial.late), points, strict=True)
-    found = (LogEvent(number, one.step) for number, one in events if one.value == trial.best)
+    numbered = zip(value_numbers(points, epochs, trial.late), points, strict=True)
+    found = (Interval(number, one.step) for number, one in numbered if one.value == trial.best)
     return next(found, None)
 
 
@@ -111,15 +111,15 @@ def horizontal_axis(
     """Return the horizontal axis of a panel: epochs if known, else steps if the script logs steps.
 
     Args:
-        curves: The log events of each metric or job in the panel.
+        curves: The logged values of each metric or job in the panel.
         epochs: The number of epochs of the job; None if unknown.
-        late: The same as for `event_numbers`.
+        late: The same as for `value_numbers`.
     """
     is_by_epoch = bool(epochs) and all(len(points) - late <= (epochs or 0) for points in curves)
     if not is_by_epoch and all(map(have_steps, curves)):
         return HorizontalAxis("step", [[point.step for point in points] for points in curves])
-    numbers = [event_numbers(points, epochs, late) for points in curves]
-    return HorizontalAxis("epoch" if is_by_epoch else "log event", numbers)
+    numbers = [value_numbers(points, epochs, late) for points in curves]
+    return HorizontalAxis("epoch" if is_by_epoch else "interval", numbers)
 
 
 def _drawn_epochs(trial: TrialResult) -> int | None:

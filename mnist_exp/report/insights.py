@@ -6,7 +6,7 @@ The saved epochs are the epochs that trials did not run because early terminatio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mnist_exp.report.epochs import best_event, event_unit, planned_epochs
+from mnist_exp.report.epochs import best_interval, interval_unit, planned_epochs
 from mnist_exp.report.format import number, trial_label
 from mnist_exp.results import JobResult, TrialResult, counted
 from mnist_exp.status import JobStatus
@@ -23,7 +23,7 @@ def sweep_insights(
     Args:
         job: The sweep with its trials.
         objective: The sweep's primary metric and its goal.
-        epochs: Expected number of log events in a complete trial; None if unknown.
+        epochs: Expected number of intervals in a complete trial; None if unknown.
         scales: Parameter -> scale in the search space.
 
     Returns:
@@ -40,10 +40,10 @@ def sweep_insights(
     found: dict[str, Any] = {}
     primary_metric = objective.primary_metric
     planned = planned_epochs(job.trials, epochs)
-    unit = event_unit(planned)
+    unit = interval_unit(planned)
     if job.best_trial is not None:
-        event = best_event(job.best_trial, primary_metric, planned[job.best_trial.name])
-        words = _winner(job.best_trial, f" at {unit} {event.number}" if event else "")
+        interval = best_interval(job.best_trial, primary_metric, planned[job.best_trial.name])
+        words = _winner(job.best_trial, f" at {unit} {interval.number}" if interval else "")
         found["winner"] = words + _comparison(job, job.best_trial, objective.goal)
     if saved := _saved(job.trials, primary_metric, planned):
         found["saved"] = saved
@@ -60,24 +60,24 @@ def _importance(
     trials: Sequence[TrialResult], objective: Objective, unit: str, scales: Mapping[str, Scale]
 ) -> dict[str, Any]:
     """Return the entries `importance` and `importance_of`; empty without enough trials."""
-    events = _common_events(trials)
-    comparable = _comparable(trials, objective, events)
+    intervals = _common_intervals(trials)
+    comparable = _comparable(trials, objective, intervals)
     importance = parameter_importance(comparable, scales)
     if not importance:
         return {}
-    first = f"first {events} {unit}s" if events != 1 else f"first {unit}"
-    within = f" in the {first}" if events else ""
+    first = f"first {intervals} {unit}s" if intervals != 1 else f"first {unit}"
+    within = f" in the {first}" if intervals else ""
     basis = f"the best value{within}, {len(comparable)} trials"
     return {"importance": importance, "importance_of": basis}
 
 
-def _common_events(trials: Sequence[TrialResult]) -> int | None:
-    """Return the number of log events that all trials have in common; None if all are complete.
+def _common_intervals(trials: Sequence[TrialResult]) -> int | None:
+    """Return the number of intervals that all trials have in common; None if all are complete.
 
     A canceled trial logged fewer values than a complete trial, so their best values are not
     comparable. Do not compare only the complete trials: a policy cancels the trials with bad
     values. The most important parameter then has similar values in all complete trials, and would
-    seem unimportant. Therefore all trials are compared after the same number of log events.
+    seem unimportant. Therefore all trials are compared after the same number of intervals.
     """
     ended = [trial for trial in trials if trial.events and trial.status is not JobStatus.FAILED]
     if all(trial.status is JobStatus.COMPLETED for trial in ended):
@@ -86,22 +86,23 @@ def _common_events(trials: Sequence[TrialResult]) -> int | None:
 
 
 def _comparable(
-    trials: Sequence[TrialResult], objective: Objective, events: int | None
+    trials: Sequence[TrialResult], objective: Objective, intervals: int | None
 ) -> list[tuple[Mapping[str, Any], float]]:
     """Return the parameters and the best value of each trial that can be compared.
 
     Args:
         trials: The trials of a sweep.
         objective: The sweep's primary metric and its goal.
-        events: The result of `_common_events`. A failed trial is left out if it has fewer events.
+        intervals: The result of `_common_intervals`. A failed trial with fewer intervals is left
+            out.
     """
     chosen: list[tuple[Mapping[str, Any], float]] = []
     for trial in trials:
-        if events is None:
+        if intervals is None:
             best = trial.best if trial.status is JobStatus.COMPLETED else None
         else:
             values = [point.value for point in trial.metrics.get(objective.primary_metric, ())]
-            best = objective.goal.best(values[:events]) if trial.events >= events else None
+            best = objective.goal.best(values[:intervals]) if trial.events >= intervals else None
         if best is not None:
             chosen.append((trial.parameters, best))
     return chosen

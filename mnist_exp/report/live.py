@@ -31,8 +31,8 @@ class LiveObserver:
 
     Args:
         console: The console to print on.
-        primary_metric: The metric whose log events count as progress; may be empty.
-        total: Expected number of log events in a complete job, or in a complete trial of a sweep;
+        primary_metric: The metric whose intervals count as progress; may be empty.
+        total: Expected number of intervals in a complete job, or in a complete trial of a sweep;
             None if unknown.
         trials: Maximum number of trials of a sweep; None if unknown.
         noun: The word for a trial: `trial`, or `variant` for the variants of a multirun.

@@ -1,6 +1,6 @@
 """The view that prints progress as plain lines, for logs and pipes."""
 
-from mnist_exp.report.epochs import epochs_done, event_unit, planned_epochs
+from mnist_exp.report.epochs import epochs_done, interval_unit, planned_epochs
 from mnist_exp.report.format import number, pairs, plain, progress, trial_label
 from mnist_exp.report.layout import print_line
 from mnist_exp.report.view import ReasonPrinter, ViewSettings
@@ -42,7 +42,7 @@ class PlainView:
         """Print each change of the job and its trials."""
         if not job.status.is_finished:
             self._print_status(job.name, job.status.value, "")
-        unit = event_unit(planned_epochs(job.trials, self._total))
+        unit = interval_unit(planned_epochs(job.trials, self._total))
         for trial in job.trials:
             self._print_trial(job, trial, unit)
         self._reasons.print_reasons(job)
@@ -78,7 +78,7 @@ class PlainView:
             print_line(self._console, f"{label or name}: {status}{separator}{detail}")
 
     def _is_due(self, name: str, events: int) -> bool:
-        """Return whether to print a line about new log events now."""
+        """Return whether to print a line about new intervals now."""
         now = self._clock()
         if events <= self._events.get(name, 0) or now < self._next_metrics:
             return False

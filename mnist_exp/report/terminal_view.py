@@ -135,10 +135,10 @@ class TerminalView:
         return line
 
     def _progress(self, job: JobResult, events: int) -> str:
-        """Return the number of epochs or log events, or what the job does before the first."""
+        """Return the number of epochs or intervals, or what the job does before the first."""
         if self._metric and not job.metrics and job.status is JobStatus.RUNNING:
             return f"starting {job.library or 'the script'}"
-        return f"{progress(events, self._total)} {'epochs' if self._total else 'log events'}"
+        return f"{progress(events, self._total)} {'epochs' if self._total else 'intervals'}"
 
     def _sweep_line(self, job: JobResult) -> Table:
         ended = sum(trial.status.is_finished for trial in job.trials)

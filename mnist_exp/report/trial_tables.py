@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnist_exp.records import RECORD_NAME, Record
-from mnist_exp.report.epochs import event_unit, planned_epochs
+from mnist_exp.report.epochs import interval_unit, planned_epochs
 from mnist_exp.report.format import duration, number, progress, trial_label
 from mnist_exp.report.layout import Column, parameter_table, styled_status
 from mnist_exp.results import JobResult, TrialResult
@@ -27,11 +27,11 @@ def live_table(
         width: Number of characters in a line.
         height: Maximum number of trials to show. The table's caption contains the number of trials
             that are not shown.
-        total: Expected number of log events in a complete trial; None if unknown.
+        total: Expected number of intervals in a complete trial; None if unknown.
         noun: The word for a trial. The variants of a multirun have no best value.
     """
     shown = visible_trials(job, height)
-    unit = event_unit(planned_epochs(job.trials, total)).replace(" ", "\n")
+    unit = interval_unit(planned_epochs(job.trials, total))
     labels = [("*" if t.name == job.best else "") + trial_label(t.name, job.name) for t in shown]
     left = [
         Column(noun, labels),

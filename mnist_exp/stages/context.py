@@ -32,7 +32,7 @@ class Display(Protocol):
         """Return a context manager that shows a job's progress.
 
         Args:
-            total_events: Expected number of log events of the primary metric; None if unknown.
+            total_events: Expected number of intervals of the primary metric; None if unknown.
             primary_metric: The metric to show; if empty, no metric is shown.
             trials: Maximum number of trials of a sweep; None for a single job.
             noun: The word for a trial. A multirun shows its variants like trials.

@@ -116,7 +116,7 @@ def test_a_command_killed_while_it_draws_figures_is_resumed(cli: Cli, tmp_path: 
     assert [trial["last"] for trial in record["trials"]] == [0.5, 1.0, 4.0]
     assert record["best"]["value"] == 4.0
     assert record["metrics"] == record["best"]["metrics"] != {}
-    assert record["insights"]["winner"].startswith("4 at log event 3, last 4;")
+    assert record["insights"]["winner"].startswith("4 at interval 3, last 4;")
     assert all(Path(record["paths"][name]).is_file() for name in ("sweep", "parallel_coordinates"))
     # No trial ran again.
     assert journal(cli) == before
@@ -188,4 +188,4 @@ def test_sampling_algorithms_are_compared(cli: Cli, mine: Path) -> None:
     first, second = cli.records("sweep")
     assert (first["status"], second["status"]) == ("Completed", "Completed")
     assert "sampling_algorithm.type=bayesian" in done.stdout
-    assert first["insights"]["winner"].count("log event 3") == 1
+    assert first["insights"]["winner"].count("interval 3") == 1

@@ -225,7 +225,7 @@ def test_values_after_the_decision_are_a_dotted_line_that_does_not_count():
         (50, 1, [10, 20, 30, 40, 50], "epoch"),
         # The run resumed another run after epoch 12.
         (15, 13, [13, 14, 15], "epoch"),
-        (None, 1, [5, 10, 15, 20], "log event"),
+        (None, 1, [5, 10, 15, 20], "interval"),
     ],
 )
 def test_ticks_are_the_epochs_by_which_people_count(
@@ -275,7 +275,7 @@ def test_the_epoch_of_the_best_value_is_marked_in_the_curves(monkeypatch: pytest
     values = [0.1, 0.5, 0.9, 0.7]
     best = TrialResult("s_3", JobStatus.COMPLETED, {}, best=0.9, metrics={"acc": points(values)})
     job = JobResult("s", JobStatus.COMPLETED, metrics=best.metrics, trials=[best], best="s_3")
-    for epochs, label in ((4, "epoch 3"), (None, "log event 3")):
+    for epochs, label in ((4, "epoch 3"), (None, "interval 3")):
         figure = drawn_by(learning_curves, monkeypatch, job, epochs, "acc", Path("c.png"))
         assert f"best trial: s_3 · best acc: 0.9 at {label} (dashed line)" in words_of(figure)
         assert list(figure.axes[0].get_lines()[-1].get_xdata()) == [3, 3]
@@ -287,7 +287,7 @@ def test_the_epoch_of_the_best_value_is_marked_in_the_curves(monkeypatch: pytest
         # Trials resumed after epoch 12. The last step is not an epoch.
         ([13, 14, 31], (), "epoch 14"),
         # Another trial logged more often than once in each epoch.
-        ([1, 2, 3], (16,), "log event 2"),
+        ([1, 2, 3], (16,), "interval 2"),
     ],
 )
 def test_the_summary_and_the_figures_agree_on_the_place_of_the_best_value(
@@ -331,8 +331,8 @@ def test_the_summary_and_the_figures_agree_on_the_place_of_the_best_value(
         ([10, 20, 30], "step", [10, 20, 30]),
         ([30, 10, 20], "step", [10, 20, 30]),
         # The script logs no steps, or began again.
-        ([0, 0, 0], "log event", [1, 2, 3]),
-        ([1, 2, 1], "log event", [1, 2, 3]),
+        ([0, 0, 0], "interval", [1, 2, 3]),
+        ([1, 2, 1], "interval", [1, 2, 3]),
     ],
 )
 def test_a_job_has_the_same_horizontal_axis_in_both_figures_of_curves(

@@ -46,7 +46,7 @@ def insights_of(job: JobResult, epochs: int | None) -> dict[str, Any]:
             "0.9812 at epoch 2, last 0.979; next is trial 1 with 0.95",
         ),
         # Without the number of epochs nobody knows that what is logged is an epoch.
-        (1, [trial(0, 0.1), trial(1, 0.7)], None, "0.7 at log event 1, last 0.7; next is trial"),
+        (1, [trial(0, 0.1), trial(1, 0.7)], None, "0.7 at interval 1, last 0.7; next is trial"),
         (0, [trial(0, 0.7), trial(1, 0.2, 0.7)], 2, "trial 1 has the same value and a higher nu"),
         # On Azure the service chooses the best trial.
         (
@@ -87,7 +87,7 @@ def test_what_early_termination_saved() -> None:
 def test_without_the_number_of_epochs_the_longest_trial_tells() -> None:
     found = insights_of(sweep(0, trial(0, 0.9, 0.9, 0.9), trial(1, 0.1, cut=1)), None)
     assert found["saved"] == {"epochs": 2, "of": 6, "trials": 1}
-    assert "2 of 6 log events (33%)" in found["savings"]
+    assert "2 of 6 intervals (33%)" in found["savings"]
 
 
 def test_a_trials_own_number_of_epochs_comes_first() -> None:
@@ -121,12 +121,12 @@ def test_what_was_canceled_without_a_decision_of_the_policy_saved_nothing() -> N
     assert found["late"] == "1 epoch after the decisions to end trials; not counted"
 
 
-def test_a_script_that_logs_more_often_than_once_an_epoch_has_log_events() -> None:
+def test_a_script_that_logs_more_often_than_once_an_epoch_has_intervals() -> None:
     trials = [trial(0, *[0.1] * 29, 0.9), trial(1, 0.1, 0.1, cut=2)]
     found = insights_of(sweep(0, *trials), 3)
-    assert " at log event 30, " in found["winner"]
+    assert " at interval 30, " in found["winner"]
     assert found["saved"] == {"epochs": 28, "of": 60, "trials": 1}
-    assert found["savings"].startswith("28 of 60 log events (47%)")
+    assert found["savings"].startswith("28 of 60 intervals (47%)")
 
 
 def test_which_parameter_mattered() -> None:

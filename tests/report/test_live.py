@@ -134,7 +134,7 @@ def test_a_terminal_gets_a_bar_that_disappears_at_the_end():
 
 
 @pytest.mark.parametrize(("library", "name"), [("TensorFlow", "TensorFlow"), ("", "the script")])
-def test_a_terminal_shows_what_a_job_starts_before_its_first_log_event(library: str, name: str):
+def test_a_terminal_shows_what_a_job_starts_before_its_first_interval(library: str, name: str):
     waiting = JobResult("train_1", JobStatus.RUNNING, library=library)
     trial = TrialResult("sweep_1_0", JobStatus.RUNNING, {"x": 1})
     for job in (waiting, replace(waiting, trials=[trial])):
@@ -167,7 +167,7 @@ def test_a_terminal_shows_trials_in_a_table_and_reasons_above():
     assert re.search(r"\n +5 +Failed +\d+", text)
 
 
-def test_the_time_of_a_running_trial_advances_without_log_events():
+def test_the_time_of_a_running_trial_advances_without_values():
     now, console = [0.0], terminal(width=100)
     trial = TrialResult("sweep_1_0", JobStatus.RUNNING, {"x": 1}, duration_s=2.0)
     ended = TrialResult("sweep_1_1", JobStatus.COMPLETED, {"x": 1}, duration_s=3.0)

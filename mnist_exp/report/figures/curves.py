@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.report.epochs import (
     HorizontalAxis,
-    LogEvent,
-    best_event,
-    event_unit,
+    Interval,
+    best_interval,
     horizontal_axis,
+    interval_unit,
     planned_epochs,
 )
 from mnist_exp.report.figures.canvas import GREY, draw_curves, new_panels, plain_legend, save
@@ -49,8 +49,8 @@ def learning_curves(
     if trial is not None:
         planned = planned_epochs(job.trials, epochs)
         epochs = planned[trial.name]
-        best = best_event(trial, primary_metric or "", epochs)
-        subtitle = _subtitle(trial, f"best {primary_metric}", event_unit(planned), best)
+        best = best_interval(trial, primary_metric or "", epochs)
+        subtitle = _subtitle(trial, f"best {primary_metric}", interval_unit(planned), best)
     curves = {name: points for name, points in job.metrics.items() if len(points) > 1}
     panels = _panels(curves or {name: points for name, points in job.metrics.items() if points})
     figure, grid = new_panels(len(panels), "Learning curves", subtitle)
@@ -60,7 +60,7 @@ def learning_curves(
     return save(figure, path)
 
 
-def _subtitle(trial: TrialResult, name: str, unit: str, best: LogEvent | None) -> str:
+def _subtitle(trial: TrialResult, name: str, unit: str, best: Interval | None) -> str:
     subtitle = f"best trial: {trial.name}"
     if best is not None:
         subtitle += f" · {name}: {number(trial.best)} at {unit} {best.number} (dashed line)"
@@ -75,7 +75,7 @@ def _panels(metrics: _Metrics) -> Mapping[str, _Metrics]:
 
 
 def _draw(
-    axes: Axes, ending: str, metrics: _Metrics, axis: HorizontalAxis, best: LogEvent | None
+    axes: Axes, ending: str, metrics: _Metrics, axis: HorizontalAxis, best: Interval | None
 ) -> None:
     curves = [
         (f"{plain(name)}  {number(points[-1].value)}", points) for name, points in metrics.items()

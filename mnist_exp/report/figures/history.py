@@ -1,6 +1,6 @@
 """The upper half of a sweep's figure: for each trial, a curve of the primary metric.
 
-The horizontal axis is the epoch, or the number of the log event. If there are at most
+The horizontal axis is the epoch, or the number of the interval. If there are at most
 `_MAX_LABELLED` curves, the trial's number is at the end of each curve.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 
-from mnist_exp.report.epochs import event_numbers, event_unit, planned_epochs
+from mnist_exp.report.epochs import interval_unit, planned_epochs, value_numbers
 from mnist_exp.report.figures.canvas import count_epochs, drawable_values, style
 from mnist_exp.report.figures.legend import add_legend
 from mnist_exp.report.figures.trials import Appearance, appearance_of
@@ -49,14 +49,14 @@ def draw_history(axes: Axes, job: JobResult, metric: str, epochs: int | None) ->
     planned = planned_epochs(job.trials, epochs)
     for trial in job.trials:
         points = trial.metrics.get(metric, ())
-        numbers = event_numbers(points, planned[trial.name], trial.late)
+        numbers = value_numbers(points, planned[trial.name], trial.late)
         curve = list(zip(numbers, drawable_values(points), strict=True))
         counted = curve[: len(curve) - trial.late]
         if finite := [place for place, (_, value) in enumerate(counted) if not math.isnan(value)]:
             _draw_trial(axes, job, trial, counted, finite[-1])
             _draw_late(axes, job, trial, curve[finite[-1] :])
             ends.append(_End(trial, *counted[finite[-1]]))
-    style(axes, event_unit(planned), metric)
+    style(axes, interval_unit(planned), metric)
     axes.margins(x=0.03)
     count_epochs(axes)
     if len(ends) <= _MAX_LABELLED:

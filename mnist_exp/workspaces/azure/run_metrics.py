@@ -29,7 +29,7 @@ class JobMetrics:
     """The data that a job logged to MLflow.
 
     Attributes:
-        histories: Metric name -> every log event, in the order of logging.
+        histories: Metric name -> every logged value, in the order of logging.
         parameters: Parameter name -> value.
         duration_s: Duration of the job in seconds; 0 if the job has not ended.
     """
