@@ -7,6 +7,7 @@ no run folder. The callback itself runs such a stage, and then exits.
 """
 
 import os
+import shutil
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -125,7 +126,8 @@ class Prepared:
 #: Run folder -> the prepared command that the task function will run. The variants of a multirun
 #: are never in this dictionary, because Hydra calls `on_run_start` for single runs only.
 _prepared_commands: dict[Path, Prepared] = {}
-#: The folder of the multirun. The list is empty for a single run.
+#: The folder of the multirun, and its parent folders that did not exist before. The list is empty
+#: for a single run.
 _multirun_folders: list[Path] = []
 #: The file in which Hydra saves the config of a multirun. The list is empty for a single run, and
 #: after the values in the file are hidden.
@@ -163,7 +165,8 @@ class CheckBeforeRun(Callback):
         """
         folder = Path(config.hydra.sweep.dir)
         _exit_on_error(lambda: check_writable(folder, "hydra.sweep.dir"))
-        _multirun_folders[:] = [folder.absolute()]
+        created = (path for path in folder.absolute().parents if not path.exists())
+        _multirun_folders[:] = [folder.absolute(), *created]
         _multirun_files[:] = [folder.absolute() / "multirun.yaml"]
         # Hydra writes the values of environment variables into this file. Only the user may read
         # the file until the values are hidden.
@@ -174,6 +177,26 @@ class CheckBeforeRun(Callback):
 def multirun_folder() -> Path:
     """Return the folder of the multirun."""
     return _multirun_folders[0]
+
+
+def delete_folder_of_variant(hydra_config: DictConfig) -> None:
+    """Delete the files that Hydra wrote for a variant without a record, and the empty folder."""
+    folder = Path(hydra_config.runtime.output_dir)
+    if hydra_config.output_subdir:
+        shutil.rmtree(folder / hydra_config.output_subdir, ignore_errors=True)
+    # The user may have named a folder that contains other files. The folder then stays.
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def delete_empty_multirun() -> None:
+    """Delete the folder of a multirun that contains no variant, and its new parent folders."""
+    for folder in _multirun_folders[:1]:
+        if folder.is_dir() and {path.name for path in folder.iterdir()} == {"multirun.yaml"}:
+            (folder / "multirun.yaml").unlink()
+    with suppress(OSError):
+        for folder in _multirun_folders:
+            folder.rmdir()
 
 
 def hide_values_of_multirun() -> None:

@@ -11,7 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.display import RichDisplay
 from mnist_exp.cli.error_output import Outcome, report_errors
-from mnist_exp.cli.prepare import Prepared, multirun_folder
+from mnist_exp.cli.prepare import (
+    Prepared,
+    delete_empty_multirun,
+    delete_folder_of_variant,
+    multirun_folder,
+)
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.experiment import Experiment
@@ -36,6 +41,17 @@ class _Variant:
     composed: DictConfig
     hydra_config: DictConfig
     record: Record | None = None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the stage of the variant has a record. The other stages only print results."""
+        return self.stage.is_recorded
+
+    @property
+    def stage(self) -> Stage:
+        """The stage; `all` if the stage is missing, because the table needs some stage."""
+        is_missing = OmegaConf.is_missing(self.composed, "stage")
+        return Stage.all if is_missing else Stage(self.composed.stage)
 
 
 class Variants:
@@ -115,19 +131,26 @@ class Variants:
             run_variants(variants, first.config.max_concurrent_variants, ended)
 
     def compare(self) -> Outcome:
-        """Print the table of all variants, and save the table in the folder of the multirun."""
+        """Print the table of all variants, and save the table in the folder of the multirun.
+
+        A variant without a record is not in the table, and its folder is deleted.
+        """
         with report_errors() as outcome:
             for prepared in self._waiting.values():
                 # The user pressed Ctrl-C before these variants were run.
                 prepared.opened.close()
-            if self._variants:
-                compared = list(self._compared())
+            if compared := list(self._compared()):
                 files = save_comparison(compared, multirun_folder())
                 RichDisplay().comparison(compared, files)
+            for variant in self._variants.values():
+                if not variant.is_recorded:
+                    delete_folder_of_variant(variant.hydra_config)
+            delete_empty_multirun()
         return outcome
 
     def _compared(self) -> Iterator[ComparedVariant]:
-        for number, variant in sorted(self._variants.items()):
+        recorded = (item for item in sorted(self._variants.items()) if item[1].is_recorded)
+        for number, variant in recorded:
             # A variant without a record was waiting when the user pressed Ctrl-C.
             record = variant.record or _failed(variant, BY_THE_USER, JobStatus.CANCELED)
             yield ComparedVariant(number, variant.overrides, record)
@@ -177,10 +200,8 @@ def _failed(variant: _Variant, why: str, status: JobStatus = JobStatus.FAILED) -
     try:
         return load_record(Path(variant.hydra_config.runtime.output_dir) / RECORD_NAME)
     except NotFoundError:
-        composed = variant.composed
         return Record(
-            # The variant may have failed because the stage is missing. The table needs some stage.
-            stage=Stage.all if OmegaConf.is_missing(composed, "stage") else Stage(composed.stage),
+            stage=variant.stage,
             name="",
             status=status,
             started=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -339,6 +340,18 @@ def test_a_stage_that_only_prints_leaves_no_folder(
     assert done.stdout == (
         "no job runs, and no endpoint exists; mnist-exp stage=runs lists past runs\n"
     )
+    done = in_process_cli("-m", "stage=status,runs", "seed=1,2")
+    assert (done.returncode, list(folder.iterdir())) == (0, [])
+    assert (done.stdout.count("no job runs"), "Completed" in done.stdout) == (2, False)
+    # A variant that fails, and a variant with a record beside a variant without a record.
+    assert in_process_cli("-m", "stage=compare").returncode == 1
+    assert list(folder.iterdir()) == []
+    assert in_process_cli("-m", "stage=status,compute", "hydra.sweep.dir=mine").returncode == 0
+    assert sorted(path.name for path in (folder / "mine").iterdir()) == [
+        *("1", "comparison.csv", "comparison.json", "multirun.yaml"),
+    ]
+    shutil.rmtree(folder / "mine")
+    shutil.rmtree(folder / "outputs")
     done = in_process_cli("stage=doctor", "model.epochs=0")
     assert (done.returncode, list(folder.iterdir())) == (1, [])
     # Each finding is printed once. The last line only counts the findings.

@@ -113,6 +113,22 @@ SCRIPTS = {
     "a syntax error": ("x = (", 1, "SyntaxError: '(' was never closed (script.py, line 1)"),
     "a number": ("import sys; sys.exit(3)", 3, None),
     "no failure": ("try: 1 / 0\nexcept ZeroDivisionError: pass", 0, None),
+    "a text whose exit was caught": (
+        "import sys\ntry: sys.exit('x')\nexcept SystemExit: pass",
+        0,
+        None,
+    ),
+    "an exit of a thread": (
+        "import sys, threading\n"
+        "t = threading.Thread(target=sys.exit, args=('x',)); t.start(); t.join()",
+        0,
+        None,
+    ),
+    "a text, and a long end": (
+        "import sys\ntry: sys.exit('x')\nfinally:\n  import gc, json; gc.collect()",
+        1,
+        "x",
+    ),
     "an exit that was caught": (
         "import sys\ntry: sys.exit('x')\nexcept SystemExit: sys.exit(4)",
         4,
@@ -196,6 +212,9 @@ def test_a_process_records_why_it_failed(folder: Path, script: str, code: int, t
     (folder / "script.py").write_text(script, encoding="utf-8")
     assert run("python script.py", folder) == code
     assert recorded(folder, code) == text
+    if code == 0:
+        # Behind a pipe, the exit code is unknown, and any record counts as a failure.
+        assert not failure_path(folder, folder.parent / "std_log.txt").exists()
 
 
 @pytest.mark.parametrize(("script", "code", "text"), SCRIPTS.values(), ids=SCRIPTS)

@@ -181,7 +181,6 @@ def _write(path: str, code: int, text: str) -> None:
 
 def _install(path: str) -> None:
     """Record the failure of this process at its exit."""
-    exit_as_before = sys.exit
 
     def note(status: object, error: BaseException | None = None) -> None:
         uncaught = getattr(sys, "last_value", None)
@@ -194,7 +193,9 @@ def _install(path: str) -> None:
 
     def exit_with_reason(status: Any = None, /) -> NoReturn:
         note(status)
-        exit_as_before(status)
+        # Unlike the original function, always create the exception. `_note_raised_exit` looks for
+        # the exception.
+        raise SystemExit(status)
 
     def write() -> None:
         error = getattr(sys, "last_value", None)
@@ -245,8 +246,10 @@ def _note_raised_exit(note: Callable[[object, BaseException | None], None]) -> N
         flush_as_before()
         if sys._getframe().f_back is not None:
             return
-        objects = (found for age in (1, 0) for found in gc.get_objects(generation=age))
-        exits = [found for found in objects if issubclass(type(found), SystemExit)]
+        exits = _exits(1, 0)
+        if not exits and not _exits(2):
+            # The script has caught every SystemExit, so no SystemExit ends the process.
+            _exit.clear()
         if not exits or (error := _before(exits[-1])) is None:
             return
         # The script may have caught the SystemExit. Then a later exception ends the process.
@@ -255,6 +258,12 @@ def _note_raised_exit(note: Callable[[object, BaseException | None], None]) -> N
             note(exits[-1].code, error)
 
     stream.flush = flush  # type: ignore[method-assign]
+
+
+def _exits(*generations: int) -> list[SystemExit]:
+    """Return each SystemExit that exists, in generations of the garbage collector."""
+    objects = (found for age in generations for found in gc.get_objects(generation=age))
+    return [found for found in objects if issubclass(type(found), SystemExit)]
 
 
 def _folder() -> str:
