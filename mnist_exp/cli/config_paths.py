@@ -133,7 +133,7 @@ def config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
 
 def chosen_options(hydra_config: DictConfig) -> dict[str, Any]:
     """Return config group -> its option, or the list of its options."""
-    return {**hydra_config.runtime.choices, **dict(_several_options(hydra_config))}
+    return {**hydra_config.runtime.choices, **_several_options(*task_overrides(hydra_config))}
 
 
 def option_files(hydra_config: DictConfig, group: str) -> Iterator[tuple[Path, str]]:
@@ -151,14 +151,16 @@ def _folders(hydra_config: DictConfig) -> list[Path]:
     return [Path(source.path) for source in sources if source.schema == "file"]
 
 
-def _several_options(hydra_config: DictConfig) -> Iterator[tuple[str, Any]]:
-    """Yield key and list for each override whose value is a list, e.g. `job=[tutorial,mine]`.
+@cache
+def _several_options(*overrides: str) -> dict[str, Any]:
+    """Return key -> list for each override whose value is a list, e.g. `job=[tutorial,mine]`.
 
-    Hydra's `runtime.choices` does not contain a choice of several options.
+    Hydra's `runtime.choices` does not contain a choice of several options. Parsing is slow, and the
+    options of each config group need the same result.
     """
-    for override in OverridesParser.create().parse_overrides(task_overrides(hydra_config)):
-        if not override.is_delete() and isinstance(override.value(), list):
-            yield override.key_or_group, override.value()
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    lists = (one for one in parsed if not one.is_delete() and isinstance(one.value(), list))
+    return {one.key_or_group: one.value() for one in lists}
 
 
 def _with_defaults(folders: Sequence[Path], group: str, option: str) -> Iterator[tuple[Path, str]]:

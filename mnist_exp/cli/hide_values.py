@@ -79,7 +79,8 @@ def hide_values_of_variant(hydra_config: DictConfig) -> None:
 
 def hide_values_of_file(path: Path) -> None:
     """Hide the values in a file with a config or with overrides, if the file exists."""
-    if not path.is_file():
+    # Most files set no variables. Do not parse these files, because parsing is slow.
+    if not path.is_file() or _KEY.encode() not in path.read_bytes():
         return
     content: Any = OmegaConf.load(path)
     if isinstance(content, DictConfig):
