@@ -40,7 +40,8 @@ def run_jobs(
     try:
         while waiting or running:
             ended = _ended(running)
-            if interrupts.are_pending:
+            is_canceled = interrupts.are_pending
+            if is_canceled:
                 ended |= _canceled(running)
             while waiting and len(running) < max_concurrent and not interrupts.are_pending:
                 name, prepared = waiting.popleft()
@@ -51,7 +52,8 @@ def run_jobs(
                     ended[name] = error
             # Yield only now, so that a job that has ended delays no other job.
             yield from ended.items()
-            interrupts.check()
+            if is_canceled:
+                interrupts.check()
             if running:
                 handles = (each for watch in running.values() for each in watch.running.handles)
                 wait_for_any(handles, POLL_S)
@@ -59,7 +61,7 @@ def run_jobs(
         for watch in running.values():
             watch.running.terminate()
         for watch in running.values():
-            watch.running.close(_COMMAND_ENDED)
+            _closed(watch, _COMMAND_ENDED)
 
 
 def _ended(running: dict[str, JobWatch]) -> dict[str, Outcome]:
@@ -77,19 +79,29 @@ def _outcome(watch: JobWatch) -> Outcome | None:
         return watch.close() if watch.has_ended() else None
     except KeyboardInterrupt:
         # Another command has canceled this job.
-        return JobInterrupted(watch.close(BY_THE_USER))
+        return _closed(watch, BY_THE_USER)
     except Exception as error:
-        # The MLflow store may be the cause, so closing the job may fail too.
-        with suppress(Exception):
-            watch.abandon(error)
-        return error
+        return _abandoned(watch, error)
 
 
 def _canceled(running: dict[str, JobWatch]) -> dict[str, Outcome]:
     """Cancel all jobs, and return their outcomes."""
     for watch in running.values():
         watch.running.terminate()
-    ended: dict[str, Outcome] = {}
-    for name in list(running):
-        ended[name] = JobInterrupted(running.pop(name).close(BY_THE_USER))
-    return ended
+    return {name: _closed(running.pop(name), BY_THE_USER) for name in list(running)}
+
+
+def _closed(watch: JobWatch, why: str) -> Outcome:
+    """Close a job that is canceled, and return its outcome: an error if the job is not closed."""
+    try:
+        return JobInterrupted(watch.close(why))
+    except Exception as error:
+        return _abandoned(watch, error)
+
+
+def _abandoned(watch: JobWatch, error: Exception) -> Exception:
+    """Cancel a job because of an error, and return the error."""
+    # The MLflow store may be the cause, so canceling the job may fail too.
+    with suppress(Exception):
+        watch.abandon(error)
+    return error
