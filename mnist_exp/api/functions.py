@@ -167,15 +167,19 @@ def runs(
         metric: The metric of the table and of the bounds; None means each run's primary metric.
         values: Key -> value. Other keys than those above are keys of the whole config.
     """
-    values = {"limit": None, "metric": metric, **values}
+    if metric is not None:
+        values["metric"] = metric
     own = {field.name for field in fields(RunsConfig)}
     chosen = {f"runs.{key}" if key in own else key: value for key, value in values.items()}
     settings = Settings(_path(config_dir), "none")
     options = _options(chosen, outputs_dir)
-    with prepared(settings, Stage.runs, overrides, options) as (command, origin):
-        found, _ = RunsStage(command.runner.context).selected()
+    # A notebook has room for all runs.
+    with prepared(settings, Stage.runs, ("runs.limit=null", *overrides), options) as made:
+        command, origin = made
+        context = command.runner.context
+        found, _ = RunsStage(context).selected()
     handles = [handle_of(run, replace(origin, overrides=run.record.overrides)) for run in found]
-    return Runs(handles, metric)
+    return Runs(handles, context.config.runs.metric)
 
 
 def compare(first: Run, *others: Run) -> Comparison:

@@ -88,12 +88,14 @@ def run_in_background(runner: StageRunner, flags: Sequence[str] = ()) -> Record:
             process.terminate()
             process.wait()
             raise
-    if process.poll():
-        raise _failure(runner.name, process.returncode, log)
+    code = process.poll()
+    if code:
+        raise _failure(runner.name, code, log)
     record = load_record(context.folder / RECORD_NAME)
-    context.display.message(
-        f"the job runs in the background; its output is in {shown_path(str(log))}"
-    )
+    if code is None:
+        context.display.message(
+            f"the job runs in the background; its output is in {shown_path(str(log))}"
+        )
     context.display.stage_ended(record)
     return record
 

@@ -65,9 +65,11 @@ def isolated_hydra() -> Iterator[None]:
     The caller of the Python API may use Hydra too, for example in a function of `hydra.main`. In
     the block, Hydra's config and the running app of the caller are hidden.
     """
-    hydra, settings, store = GlobalHydra.instance(), HydraConfig.instance(), ConfigStore.instance()
-    job, version = JobRuntime.instance(), VersionBase.instance()
     with _lock:
+        # Another thread that uses Hydra may have replaced the instances.
+        hydra, settings = GlobalHydra.instance(), HydraConfig.instance()
+        store, job = ConfigStore.instance(), JobRuntime.instance()
+        version = VersionBase.instance()
         before = hydra.hydra, settings.cfg, store.repo, job.conf, version.version_base
         resolvers = dict(BaseContainer._resolvers)
         hydra.hydra, settings.cfg = None, None

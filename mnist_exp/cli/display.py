@@ -4,7 +4,7 @@ Results are printed to standard output. Progress is printed to standard error.
 """
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -240,12 +240,13 @@ def _is_one_time(override: str) -> bool:
     return any(key == once or key.startswith(f"{once}.") for once in _ONCE)
 
 
-def show_dry_run(experiment: Experiment, folder: Path) -> Record:
+def show_dry_run(experiment: Experiment, folder: Path, show: Callable[[str], None]) -> Record:
     """Print the YAML of each object that the command would create, and write each YAML to a file.
 
     Args:
         experiment: The experiment.
         folder: The run folder. The files are written to `dry-run/` in the run folder.
+        show: Function that prints a line.
 
     Returns:
         A record for the table of a multirun. The record is not saved.
@@ -253,19 +254,19 @@ def show_dry_run(experiment: Experiment, folder: Path) -> Record:
     target = folder / "dry-run"
     documents = planned(experiment.with_hidden_values())
     if not documents:
-        print(f"# stage={experiment.stage.value} creates no object that has a YAML form")
+        show(f"# stage={experiment.stage.value} creates no object that has a YAML form")
     for document in documents:
         text = yaml.safe_dump(document.content, sort_keys=False, allow_unicode=True)
         target.mkdir(parents=True, exist_ok=True)
         path = target / f"{document.kind}.yaml"
         path.write_text(text, encoding="utf-8")
-        print(f"--- # {document.kind} {document.name}: {path}")
-        print(text, end="")
+        for line in (f"--- # {document.kind} {document.name}: {path}", *text.splitlines()):
+            show(line)
     for snapshot in snapshots(experiment):
         count, size = len(snapshot.files), snapshot.size
-        print(f"# {snapshot.key}: {count} files, {size} bytes, of {snapshot.folder}")
+        show(f"# {snapshot.key}: {count} files, {size} bytes, of {snapshot.folder}")
         for file in snapshot.files:
-            print(f"#   {file}")
+            show(f"#   {file}")
     return Record(
         stage=experiment.stage,
         name="dry run",

@@ -7,12 +7,12 @@ from enum import Enum
 from os import PathLike, fspath
 from typing import Any
 
-from mnist_exp.cli.schema_keys import keys_at, listing, similar
+from mnist_exp.cli.schema_keys import keys_at, listing, meant_keys, similar
 from mnist_exp.errors import ConfigError
 from mnist_exp.templates import hydra_text
 
 #: A text that Hydra would read as a number, a boolean or null, if the text were not in quotes.
-_OTHER_TYPE = re.compile(r"[-+.]?\d[\w.+-]*|[-+]?(inf|nan)|true|false|null", re.I | re.ASCII)
+_OTHER_TYPE = re.compile(r"[-+]?\.?\d[\w.+-]*|[-+]?(inf|nan)|true|false|null", re.I | re.ASCII)
 
 
 def is_complete(values: Mapping[str, object]) -> bool:
@@ -44,14 +44,21 @@ def with_full_keys(values: Mapping[str, object], plain_keys: Sequence[str]) -> d
                 f'the whole key as text, e.g. "{override_text(keys[0], value)}"'
             )
         else:
-            known = [*top, *(key.rpartition(".")[2] for key in plain_keys)]
             faults.append(
-                f"{name}: no such key{similar(name, known)}; to add a key, write the whole key as "
-                f'text, e.g. "+job.inputs.{override_text(name, value)}"'
+                f"{name}: no such key{_meant(name, plain_keys)}; to add a key, write the whole key "
+                f'as text, e.g. "+job.inputs.{override_text(name, value)}"'
             )
     if faults:
         raise ConfigError(faults)
     return full
+
+
+def _meant(name: str, plain_keys: Sequence[str]) -> str:
+    """Return the key that the user may mean, in parentheses; empty if this is unclear."""
+    meant = meant_keys(name)
+    if len(meant) == 1:
+        return f" (did you mean {meant[0].rpartition('.')[2]}, i.e. {meant[0]}?)"
+    return similar(name, [*_top_level(), *(key.rpartition(".")[2] for key in plain_keys)])
 
 
 def override_text(key: str, value: object) -> str:

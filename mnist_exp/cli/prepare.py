@@ -110,7 +110,7 @@ class Prepared:
         context = self.runner.context
         with self.opened:
             if context.config.dry_run:
-                return show_dry_run(context.config, context.folder)
+                return show_dry_run(context.config, context.folder, context.display.output)
             if self._runs_in_background:
                 return run_in_background(self.runner, self.flags)
             return run_stage(self.runner)

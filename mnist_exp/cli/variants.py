@@ -108,6 +108,8 @@ class Variants:
             with report_errors() as outcome:
                 self._run_together(group, worst)
             worst.exit_code = max(worst.exit_code, outcome.exit_code)
+        # After Ctrl-C, `compare` closes the workspaces of the variants that still wait.
+        self._waiting = waiting
         return worst
 
     def _run_together(self, group: Mapping[int, Prepared], worst: Outcome) -> None:

@@ -84,6 +84,7 @@ class _CellDrawing:
     def __init__(self, cell: CellOutput, render: Callable[[], RenderableType]) -> None:
         self._cell = cell
         self._render = render
+        #: The stage prints a summary, so the progress disappears. After an error, it stays.
         self.transient = True
 
     def start(self) -> None:

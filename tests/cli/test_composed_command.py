@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,20 @@ def test_a_caller_that_uses_hydra_notices_nothing() -> None:
     finally:
         HydraConfig.instance().cfg = None
         OmegaConf.clear_resolver("now")
+
+
+def test_threads_and_the_caller_keep_their_own_hydra() -> None:
+    with initialize_config_dir(str(CONF), version_base="1.2"):
+        HydraConfig.instance().cfg = OmegaConf.create({"hydra": {}})
+        before = state()
+        try:
+            with ThreadPoolExecutor(4) as threads:
+                found = list(threads.map(_seed, range(4)))
+            assert found == list(range(4))
+            assert state() == before
+        finally:
+            HydraConfig.instance().cfg = None
+
+
+def _seed(seed: int) -> int:
+    return compose_experiment("stage=train", seed=seed).seed

@@ -28,6 +28,7 @@ class Colour(Enum):
         ("", ""),
         ("5", "5"),
         ("1e3", "1e3"),
+        ("-.5", "-.5"),
         ("null", "null"),
         ("True", "True"),
         (Path("a b/c"), "a b/c"),
@@ -74,4 +75,13 @@ def test_all_bad_names_are_reported_with_their_candidates() -> None:
         "name: must be the name of one key, but is the name of compute.name, endpoint.name; write "
         'the whole key as text, e.g. "compute.name=x"'
     )
-    assert unknown.startswith("epoch: no such key (did you mean epochs?)")
+    assert unknown.startswith("epoch: no such key (did you mean epochs")
+
+
+def test_an_abbreviation_is_no_key_but_its_key_is_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        with_full_keys({"lr": 0.1}, ["model.learning_rate"])
+    (line,) = caught.value.lines
+    assert line.startswith(
+        "lr: no such key (did you mean learning_rate, i.e. model.learning_rate?)"
+    )

@@ -90,6 +90,9 @@ def test_past_runs_are_handles(trained: mx.Run, swept: mx.Run, outputs: Path) ->
     assert trained.name in str(runs)
     assert trained.name in runs[:1]._repr_html_() + runs._repr_html_()
     assert str(mx.runs(outputs_dir=outputs, status="Queued")) == "no runs"
+    assert len(mx.runs("runs.limit=1", outputs_dir=outputs)) == 1
+    of_loss = mx.runs("runs.metric=loss", outputs_dir=outputs)
+    assert str(of_loss) == str(mx.runs(metric="loss", outputs_dir=outputs)) != str(mx.runs())
     with pytest.raises(mx.ConfigError, match=r"^runs.stage: "):
         mx.runs(stage="trian", outputs_dir=outputs)
 
