@@ -206,8 +206,12 @@ def parse_model_name(text: str) -> tuple[str, str | None]:
     """Return the name and the version of a model that a user names, e.g. with `run=`.
 
     The user may write `NAME`, `NAME:VERSION` or `NAME@latest`. Azure ML also writes `azureml:`
-    before the name. If the text has no version, the version is None, which means the newest.
+    before the name. MLflow writes `models:/NAME/VERSION` or `models:/NAME/latest`. If the text has
+    no version, the version is None, which means the newest.
     """
+    if text.startswith("models:/"):
+        name, _, version = text.removeprefix("models:/").partition("/")
+        return name.removesuffix("@latest"), version.removeprefix("latest") or None
     name, _, version = text.removeprefix("azureml:").partition(":")
     return name.removesuffix("@latest"), version or None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_exp.config import ExperimentConfig, RunsConfig, Stage, WorkspaceType
+from mnist_exp.specs import parse_model_name
 from mnist_exp.status import JobStatus
 
 #: Valid seeds, and the text of the rule for seeds in messages.
@@ -48,27 +49,8 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
     """Yield faults of the seed, the outputs folder, `wait`, and the keys `run` and `resume`."""
     if config.seed not in SEEDS:
         yield f"seed: must be {SEED_RULE}, got {config.seed}"
-    if not config.outputs_dir.strip():
-        yield "outputs_dir: must be a folder, got ''; the default is outputs"
-    if config.outputs_dir.startswith("~"):
-        # Hydra does not expand ~ and would create a folder with the name ~.
-        meant = os.path.expanduser(config.outputs_dir)  # noqa: PTH111
-        # For an unknown user, as in ~nobody/results, expanduser() returns the text unchanged.
-        written = "DIR" if meant.startswith("~") else meant
-        yield f"outputs_dir: must not begin with ~; write {shlex.quote(f'outputs_dir={written}')}"
-    if {"'", '"'} <= set(str(Path(config.outputs_dir).absolute())):
-        yield (
-            "outputs_dir: must not contain both ' and \", because MLflow cannot open a store in "
-            f"such a folder, got {Path(config.outputs_dir).absolute()}; choose another folder "
-            "with outputs_dir=DIR"
-        )
-    folder = Path(config.outputs_dir)
-    for link in (folder, *folder.parents):
-        if link.is_symlink() and not link.exists():
-            yield (
-                f"outputs_dir: must be a folder, got {folder}, but {link} is a broken link; delete "
-                "the link, or choose another folder with outputs_dir=DIR"
-            )
+    yield from _outputs_faults(config.outputs_dir)
+    yield from _run_faults(config)
     if config.stage is Stage.all and not config.wait:
         yield (
             "wait: must be true for stage=all, because each stage needs the earlier results; "
@@ -78,10 +60,6 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
         yield (
             "workspace: must be local for stage=prune, because Azure's SDK cannot delete jobs, got "
             "azure; use workspace=local, or archive the jobs with az ml job archive"
-        )
-    if config.run is not None and config.stage in _STAGES_WITHOUT_RUN:
-        yield (
-            f"run: stage={config.stage.value} uses no earlier run, got {config.run}; remove run="
         )
     if config.resume not in (None, "last"):
         yield (
@@ -94,4 +72,40 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
         yield (
             f"resume: only stage=sweep uses this key, got stage={config.stage}; use run=NAME "
             "instead"
+        )
+
+
+def _outputs_faults(outputs_dir: str) -> Iterator[str]:
+    if not outputs_dir.strip():
+        yield "outputs_dir: must be a folder, got ''; the default is outputs"
+    if outputs_dir.startswith("~"):
+        # Hydra does not expand ~ and would create a folder with the name ~.
+        meant = os.path.expanduser(outputs_dir)  # noqa: PTH111
+        # For an unknown user, as in ~nobody/results, expanduser() returns the text unchanged.
+        written = "DIR" if meant.startswith("~") else meant
+        yield f"outputs_dir: must not begin with ~; write {shlex.quote(f'outputs_dir={written}')}"
+    if {"'", '"'} <= set(str(Path(outputs_dir).absolute())):
+        yield (
+            "outputs_dir: must not contain both ' and \", because MLflow cannot open a store in "
+            f"such a folder, got {Path(outputs_dir).absolute()}; choose another folder "
+            "with outputs_dir=DIR"
+        )
+    folder = Path(outputs_dir)
+    for link in (folder, *folder.parents):
+        if link.is_symlink() and not link.exists():
+            yield (
+                f"outputs_dir: must be a folder, got {folder}, but {link} is a broken link; delete "
+                "the link, or choose another folder with outputs_dir=DIR"
+            )
+
+
+def _run_faults(config: ExperimentConfig) -> Iterator[str]:
+    if config.run is not None and config.stage in _STAGES_WITHOUT_RUN:
+        yield (
+            f"run: stage={config.stage.value} uses no earlier run, got {config.run}; remove run="
+        )
+    elif config.stage is Stage.deploy and config.run and "@" in parse_model_name(config.run)[0]:
+        yield (
+            "run: must be NAME, NAME:VERSION or NAME@latest, because Azure ML has no aliases, got "
+            f"{config.run}; write the version instead of the alias"
         )

@@ -15,6 +15,7 @@ from mnist_exp.checks.variables import variable_faults
 from mnist_exp.config import ExperimentConfig, ModelType, Stage
 from mnist_exp.experiment import Experiment
 from mnist_exp.names import asset_name_fault, describe_path, input_name_fault
+from mnist_exp.specs import parse_model_name
 from mnist_exp.templates import references, unreadable
 
 _PATH_TYPES = ("uri_folder", "uri_file", "mltable", *ModelType)
@@ -110,6 +111,10 @@ def _input_path(where: str, path: Any, kind: Any) -> Iterator[str]:
     elif "{{" in path:
         if path != DATA_REFERENCE:
             yield f"{where}: the only allowed reference is {DATA_REFERENCE}, got {path}"
+    elif path.startswith("models:/"):
+        name, version = parse_model_name(path)
+        model = f"{name}:{version}" if version else f"{name}@latest"
+        yield f"{where}: must be an address of Azure ML, got {path}; write azureml:{model}"
     elif "://" not in path and not path.startswith("azureml:") and not Path(path).exists():
         yield f"{where}: must exist, got {path}; name an existing file or folder"
     elif (

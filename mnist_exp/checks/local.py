@@ -1,5 +1,8 @@
 """Rules for the local workspace, which runs jobs and deployments on this machine."""
 
+import os
+import re
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,9 +18,39 @@ def local_faults(config: ExperimentConfig) -> Iterator[str]:
         return
     if config.stage.trains:
         yield from _environment("env", config.env)
+        yield from _own_programs(config.job.command or "")
+        yield from _encoded_path(Path(config.outputs_dir).absolute())
     if config.stage.deploys:
         yield from _environment(
             "endpoint.deployment.environment", config.endpoint.deployment.environment
+        )
+
+
+def _own_programs(command: str) -> Iterator[str]:
+    """Yield a fault if a command names Python, pip or uv in the environment of mnist-exp.
+
+    Packages that such a program installs would not be deleted with the job.
+    """
+    for name in ("~", "$HOME", "${HOME}"):
+        command = command.replace(f"{name}/", f"{Path.home()}/")
+    folders = {sys.prefix, os.path.realpath(sys.prefix)}
+    pattern = rf"(?:{'|'.join(map(re.escape, folders))})/bin/((?:activate|pip|python|uv)[\w.]*)"
+    if found := re.search(pattern, command):
+        program, name = found.group(0, 1)
+        remedy = "remove it" if name.startswith("activate") else f"write {name}"
+        yield (
+            "job.command: must not use the environment of mnist-exp, which a job may not change, "
+            f"got {program}; {remedy}, because a job has its own environment"
+        )
+
+
+def _encoded_path(outputs: Path) -> Iterator[str]:
+    """Yield a fault if the path of the outputs folder contains a text such as `%20`."""
+    if found := re.search("%[0-9A-Fa-f]{2}", str(outputs)):
+        yield (
+            f"outputs_dir: must not contain a percent sign before two hex digits ({found[0]}), "
+            "because MLflow decodes the path twice and then cannot load models, got "
+            f"{outputs}; choose another folder with outputs_dir=DIR"
         )
 
 

@@ -140,10 +140,13 @@ def parse_recipe(content: Any, source: str, folder: Path) -> Recipe:
     if not isinstance(listed, list):
         raise RecipeError("must have the key dependencies with a list of packages")
     packages = [line for line in listed if isinstance(line, str)]
-    pip = [line for entry in listed if isinstance(entry, dict) for line in _pip_lines(entry)]
-    if wrong := [line for line in listed if not isinstance(line, str | dict)]:
-        raise RecipeError(f"dependencies: must be names of packages, got {wrong[0]!r}")
-    faults = [*_faults(_check_package, packages), *_faults(_check_pip_line, pip)]
+    others = [entry for entry in listed if not isinstance(entry, str)]
+    pip = [line for entry in others if _is_pip_part(entry) for line in entry["pip"] or ()]
+    faults = [
+        *_faults(_check_package, packages),
+        *_faults(_check_pip_part, others),
+        *_faults(_check_pip_line, pip),
+    ]
     if faults:
         raise RecipeError("; ".join(faults))
     names, versions = zip(*map(name_and_version, packages), strict=True) if packages else ((), ())
@@ -151,14 +154,14 @@ def parse_recipe(content: Any, source: str, folder: Path) -> Recipe:
         source=source,
         python=versions[names.index("python")] if "python" in names else "",
         conda=[line for line, name in zip(packages, names, strict=True) if name != "python"],
-        pip=pip,
+        pip=[line.strip() for line in pip],
         folder=folder.absolute(),
         variables=sorted(map(str, content.get("variables") or ())),
         channels=[str(channel) for channel in content.get("channels") or ("conda-forge",)],
     )
 
 
-def _faults(check: Callable[[str], None], lines: Sequence[str]) -> Iterator[str]:
+def _faults(check: Callable[[Any], None], lines: Sequence[Any]) -> Iterator[str]:
     """Yield the text of the error for each line that fails the check."""
     for line in lines:
         try:
@@ -168,23 +171,27 @@ def _faults(check: Callable[[str], None], lines: Sequence[str]) -> Iterator[str]
 
 
 def _check_package(package: str) -> None:
-    name, _ = name_and_version(package)
-    if name != "python" and not is_only_for_conda(package):
+    if not is_only_for_conda(package):
         requirement(package)
 
 
-def _pip_lines(entry: dict[Any, Any]) -> Iterator[str]:
-    if set(entry) != {"pip"} or not isinstance(entry["pip"], list | None):
+def _is_pip_part(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict) and set(entry) == {"pip"} and isinstance(entry["pip"], list | None)
+    )
+
+
+def _check_pip_part(entry: Any) -> None:
+    if not _is_pip_part(entry):
         raise RecipeError(
             f"dependencies: must be names of packages and pip: with a list, got {entry!r}"
         )
-    for line in entry["pip"] or ():
-        if not isinstance(line, str) or not line.strip():
-            raise RecipeError(f"pip: must be a list of requirements, got {line!r}")
-        yield line.strip()
 
 
-def _check_pip_line(line: str) -> None:
+def _check_pip_line(line: Any) -> None:
+    if not isinstance(line, str) or not line.strip():
+        raise RecipeError(f"pip: must be a list of requirements, got {line!r}")
+    line = line.strip()
     is_option_or_path = line.startswith(("-", ".", "/")) or line.endswith(_ARCHIVES)
     if is_option_or_path or "://" in line:
         return

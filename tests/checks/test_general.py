@@ -26,6 +26,17 @@ RULES: dict[str, Rule] = {
         setting(outputs_dir="""a'b"c"""),
         "outputs_dir: must not contain both ' and",
     ),
+    "percent encoding": (
+        "train",
+        setting(outputs_dir="a%20b"),
+        "outputs_dir: must not contain a percent sign before two hex digits (%20), because MLflow",
+    ),
+    "an alias of MLflow": (
+        "deploy",
+        setting(run="models:/digits@champion"),
+        "run: must be NAME, NAME:VERSION or NAME@latest, because Azure ML has no aliases, got "
+        "models:/digits@champion",
+    ),
     "record of a stage that begins anew": (
         "all",
         setting(run="sweep_1"),

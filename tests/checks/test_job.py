@@ -1,5 +1,7 @@
 """Rules of the job and registration groups."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,29 @@ from mnist_exp.config import DistributionType
 from tests.checks.rules import LR, Change, Rule, assert_is_one_line, command, setting
 from tests.support.configs import fresh_config
 
+OWN = f"{sys.prefix}/bin"
 RULES: dict[str, Rule] = {
+    "pip of mnist-exp": (
+        "train",
+        command(f"{OWN}/pip install x && python t.py"),
+        f"which a job may not change, got {OWN}/pip; write pip, because a job has its own",
+    ),
+    "Python of mnist-exp behind a link": (
+        "train",
+        command(f"true; '{os.path.realpath(sys.prefix)}/bin/python3' -m pip install x"),
+        "bin/python3; write python3, because",
+    ),
+    "activation of the environment of mnist-exp": (
+        "train",
+        command(f". {OWN}/activate; python t.py"),
+        f"got {OWN}/activate; remove it, because a job has its own environment",
+    ),
+    "an address of MLflow": (
+        "train",
+        setting(job__inputs__data={"type": "mlflow_model", "path": "models:/digits/3"}),
+        "job.inputs.data.path: must be an address of Azure ML, got models:/digits/3; write "
+        "azureml:digits:3",
+    ),
     "shares": (
         "train",
         setting(

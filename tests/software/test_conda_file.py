@@ -122,6 +122,14 @@ def test_packages_that_only_conda_needs_are_left_out() -> None:
         ({"name": "x"}, "dependencies"),
         ({"dependencies": "numpy"}, "dependencies"),
         ({"dependencies": [3]}, "got 3"),
+        # Each wrong line is reported.
+        (
+            {"dependencies": [3, "a", 4]},
+            "got 3; dependencies: must be names of packages and pip: w",
+        ),
+        ({"dependencies": ["a=x!", 3, {"pip": ["b c", 5]}]}, "got 'a=x!'; dependencies: "),
+        ({"dependencies": ["a=x!", 3, {"pip": ["b c", 5]}]}, "got 'b c'; pip: must be a list of "),
+        ({"dependencies": ["python=three", "a=x!"]}, "got 'python=three'; dependencies: must be c"),
         ({"dependencies": ["numpy=1.26|1.27"]}, "numpy=1.26|1.27"),
         ({"dependencies": ["numpy[version]"]}, "numpy[version]"),
         ({"dependencies": ["numpy[version='1]"]}, "version='1"),

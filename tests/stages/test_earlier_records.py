@@ -119,6 +119,8 @@ def test_the_model_to_deploy_is_the_latest_of_mnist_exp_or_the_named_model(
         # Another program has registered the version 10.
         "run=model": "model:10",
         "run=model@latest": "model:10",
+        "run=models:/model/latest": "model:10",
+        "run=models:/model/1": "model:1",
         "registration.name=model": "model:10",
         "registration.name=theirs": "theirs:3",
         "registration={name: theirs}": "theirs:3",
