@@ -153,7 +153,7 @@ def test_a_config_group_sets_the_keys_of_its_files(tmp_path: Path) -> None:
 
 def test_a_group_has_an_effect_if_one_of_its_keys_has_an_effect(tmp_path: Path) -> None:
     for name, text in {
-        "experiment/short.yaml": "# @package _global_\nmodel: {epochs: 1}\nsweep: {type: grid}\n",
+        "experiment/short.yaml": "# @package _global_\nmodel: {epochs: 1}\nsweep: {fail_fast: 1}\n",
         "experiment/served.yaml": "# @package _global_\nendpoint: {invoke_deployment: blue}\n",
         "experiment/empty.yaml": "# @package _global_\n",
     }.items():
