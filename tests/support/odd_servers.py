@@ -16,6 +16,12 @@ NOT_FOUND = (
 ) + PAGE
 #: The answer of a server that is overloaded.
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+#: The answer of a server that receives too many requests. Azure's SDK repeats a request after the
+#: given number of seconds.
+TOO_MANY_REQUESTS = (
+    b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0.001\r\nContent-Length: 0\r\n"
+    b"Connection: close\r\n\r\n"
+)
 #: The answer of a proxy that wants a password.
 PASSWORD_REQUIRED = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\n"

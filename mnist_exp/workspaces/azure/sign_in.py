@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import ClientAuthenticationError
+from azure.core.pipeline import PipelineResponse
 from azure.identity import (
     AzureAuthorityHosts,
     AzureCliCredential,
@@ -38,6 +39,8 @@ _AUTHORITIES = {
 }
 _OTHER = "choose another workspace.credential"
 _AZ_LOGIN = f"run `az login`, or {_OTHER}"
+_TOO_MANY_REQUESTS = 429
+_WAIT = "wait for some minutes, and then run the same command again"
 #: Credential -> what to do if the sign-in fails.
 _REMEDIES = {
     Credential.default: _AZ_LOGIN,
@@ -92,7 +95,10 @@ class SignIn:
     """
 
     def __init__(self, config: WorkspaceConfig, message: Callable[[str], None]) -> None:
-        self.credential = _credential(config, message)
+        #: The HTTP status of the last answer to the current sign-in. Most errors of azure-identity
+        #: do not contain the status.
+        self._status: int | None = None
+        self.credential = _credential(config, message, self._note_status)
         self._kind = config.credential
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
@@ -101,6 +107,7 @@ class SignIn:
         Raises:
             SignInError: The sign-in failed.
         """
+        self._status = None
         try:
             return self.credential.get_token(*scopes, **options)
         except Exception as error:
@@ -113,7 +120,13 @@ class SignIn:
         if close := getattr(self.credential, "close", None):
             close()
 
+    def _note_status(self, response: PipelineResponse[Any, Any]) -> None:
+        self._status = response.http_response.status_code
+
     def _failure(self, error: Exception, scope: str) -> SignInError:
+        if self._status == _TOO_MANY_REQUESTS or _status(error) == _TOO_MANY_REQUESTS:
+            text = "workspace.credential: Azure has received too many requests for a sign-in"
+            return SignInError(f"{text}; {_WAIT}", is_transient=False)
         attempts = _ATTEMPT.findall(str(error))
         # DefaultAzureCredential keeps only the texts of its errors. `network_fault` needs the
         # exceptions. If a certificate or a proxy is wrong, this request fails with the exception
@@ -159,8 +172,11 @@ def _is_server_error(error: Exception) -> bool:
     # The error of a service principal has the status only in its text.
     if "HTTP Error: 5" in str(error):
         return True
-    response = getattr(error, "response", None)
-    return getattr(response, "status_code", None) in TRANSIENT_STATUSES
+    return _status(error) in TRANSIENT_STATUSES
+
+
+def _status(error: Exception) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
 
 
 def _remedy(kind: Credential) -> str:
@@ -174,22 +190,38 @@ def _remedy(kind: Credential) -> str:
     return _REMEDIES[kind]
 
 
-def _credential(config: WorkspaceConfig, message: Callable[[str], None]) -> TokenCredential:
+def _credential(
+    config: WorkspaceConfig,
+    message: Callable[[str], None],
+    hook: Callable[[PipelineResponse[Any, Any]], None],
+) -> TokenCredential:
+    """Return the credential that the config names.
+
+    Args:
+        config: The config of the workspace.
+        message: Function that prints one line for the user.
+        hook: Function that azure-core calls with each answer.
+    """
+
     def show_code(address: str, code: str, _: datetime) -> None:
         with shown():
             message(f"to sign in, open {address} in a browser and enter the code {code}")
 
-    authority: dict[str, Any] = {"authority": _AUTHORITIES[config.cloud]} if config.cloud else {}
+    options: dict[str, Any] = {"raw_response_hook": hook}
+    if config.cloud:
+        options["authority"] = _AUTHORITIES[config.cloud]
     match config.credential:
         case Credential.interactive:
-            return InteractiveBrowserCredential(**authority)
+            return InteractiveBrowserCredential(**options)
         case Credential.device_code:
-            return DeviceCodeCredential(prompt_callback=show_code, **authority)
+            return DeviceCodeCredential(prompt_callback=show_code, **options)
         case Credential.cli:
             return AzureCliCredential()
         case Credential.managed_identity:
-            return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"))
+            return ManagedIdentityCredential(
+                client_id=os.environ.get("AZURE_CLIENT_ID"), raw_response_hook=hook
+            )
         case Credential.environment:
-            return EnvironmentCredential(**authority)
+            return EnvironmentCredential(**options)
         case Credential.default:
-            return DefaultAzureCredential(**authority)
+            return DefaultAzureCredential(**options)

@@ -26,6 +26,7 @@ from tests.support.emulated_azure import AzureStages, use_emulator
 from tests.support.odd_servers import (
     NOT_FOUND,
     PASSWORD_REQUIRED,
+    TOO_MANY_REQUESTS,
     UNAVAILABLE,
     closed_port,
     text_server,
@@ -332,6 +333,17 @@ def test_a_failed_sign_in_is_explained(
     with pytest.raises(SignInError, match=line) as caught:
         sign_in.get_token(f"{shared.emulator.url}/.default")
     assert caught.value.is_transient is is_transient
+
+
+def test_too_many_sign_ins_are_one_line_that_says_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    with text_server(TOO_MANY_REQUESTS) as address:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://{address}/token")
+        monkeypatch.setenv("IDENTITY_HEADER", "x")
+        identity = Credential.managed_identity
+        sign_in = SignIn(WorkspaceConfig(WorkspaceType.azure, credential=identity), print)
+        with pytest.raises(SignInError, match="too many requests for a sign-in; wait for some mi"):
+            sign_in.get_token("https://management.azure.com/.default")
+        sign_in.close()
 
 
 def test_a_refused_connection_may_be_repeated() -> None:
