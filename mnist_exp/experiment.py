@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from mnist_exp.config import ExperimentConfig
-from mnist_exp.hidden_values import shown_values
+from mnist_exp.hidden_values import key_names, shown_values
 from mnist_exp.sweeps import SweepPlan, parse_sweep
 
 
@@ -58,8 +58,8 @@ class Experiment(ExperimentConfig):
         """
         hidden = deepcopy(self)
         for key, written in self.interpolations.items():
-            *groups, name = key.split(".")
-            if groups and name != "name":
+            *groups, name = key_names(key)
+            if "." in key and name != "name":
                 _replace_text(hidden, groups, name, written)
         for owner in (hidden.job, hidden.endpoint.deployment):
             owner.environment_variables = shown_values(owner.environment_variables)
@@ -82,14 +82,19 @@ def _replace_text(config: Any, groups: Sequence[str], name: str, text: str) -> N
     """Replace a text in a config.
 
     Args:
-        config: The config. Nested values are dataclasses and mappings.
-        groups: The path of the dataclass or mapping that contains the text.
+        config: The config. Nested values are dataclasses, mappings and lists.
+        groups: The path of the dataclass, mapping or list that contains the text.
         name: The last part of the text's key.
         text: The new text.
     """
     owner = config
     for group in groups:
-        owner = owner[group] if isinstance(owner, dict) else getattr(owner, group)
-    values = owner if isinstance(owner, dict) else vars(owner)
-    if isinstance(values.get(name), str):
-        values[name] = text
+        owner = owner[int(group)] if isinstance(owner, list) else _values(owner)[group]
+    if isinstance(owner, list):
+        owner[int(name)] = text
+    elif isinstance(_values(owner).get(name), str):
+        _values(owner)[name] = text
+
+
+def _values(owner: Any) -> dict[str, Any]:
+    return owner if isinstance(owner, dict) else vars(owner)

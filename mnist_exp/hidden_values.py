@@ -20,6 +20,9 @@ VARIABLES = ("job.environment_variables", "endpoint.deployment.environment_varia
 _SHOWN = re.compile(r".{0,3}|(\$\{(oc\.env:)?[\w.]+\})+", re.DOTALL)
 #: Names that an interpolation can contain.
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
+#: A name that a dotted key can contain, and the parts of a config key in OmegaConf's spelling.
+_PLAIN_NAME = re.compile(r"[^.\[\]]+")
+_PARTS = re.compile(r"([^.\[\]]+)|\[([^\]]*)\]")
 
 
 def shown_value(name: str, written: Any) -> Any:
@@ -45,3 +48,15 @@ def variable_name(key: str) -> str | None:
         if key.startswith(f"{mapping}."):
             return key.removeprefix(f"{mapping}.")
     return None
+
+
+def key_below(key: str, name: str) -> str:
+    """Return the config key of a value in a mapping, e.g. `a.b`, or `a[b.c]` for the name `b.c`."""
+    if not _PLAIN_NAME.fullmatch(name):
+        return f"{key}[{name}]"
+    return f"{key}.{name}" if key else name
+
+
+def key_names(key: str) -> list[str]:
+    """Return the names and indices in a config key, e.g. `a`, `b.c` and `0` of `a[b.c][0]`."""
+    return [plain or quoted for plain, quoted in _PARTS.findall(key)]

@@ -26,7 +26,7 @@ from mnist_exp.cli.written_text import keep_written_texts
 from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
 from mnist_exp.errors import ConfigError
 from mnist_exp.experiment import Experiment
-from mnist_exp.hidden_values import variable_name
+from mnist_exp.hidden_values import key_below, key_names, variable_name
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -245,20 +245,27 @@ def _interpolations(
     A value may also refer to another key whose value contains such a variable.
     """
     texts = dict(_texts("", OmegaConf.to_container(composed, resolve=False)))
-    found = {key for key, text in texts.items() if _OF_ENVIRONMENT in text}
+    found = {_without_indices(key) for key, text in texts.items() if _OF_ENVIRONMENT in text}
     while more := {reader for reader, target in references if target in found} - found:
         found |= more
-    yield from ((key, texts[key]) for key in texts if key in found)
+    yield from ((key, text) for key, text in texts.items() if _without_indices(key) in found)
 
 
 def _texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
     """Yield config key and text of each value that is a text with an interpolation."""
     if isinstance(value, dict):
         for name, part in value.items():
-            if "." not in str(name):
-                yield from _texts(f"{key}.{name}" if key else str(name), part)
+            yield from _texts(key_below(key, str(name)), part)
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _texts(f"{key}[{index}]", part)
     elif isinstance(value, str) and "${" in value:
         yield key, value
+
+
+def _without_indices(key: str) -> str:
+    """Return a config key as `_references` writes it: the key of an element is its list's key."""
+    return ".".join(name for name in key_names(key) if not name.isdecimal())
 
 
 def _empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.experiment import Experiment
-from mnist_exp.hidden_values import shown_values
+from mnist_exp.hidden_values import key_names, shown_values
 from mnist_exp.names import new_job_name
 from mnist_exp.past_runs import COMMAND_KEYS
 from mnist_exp.records import (
@@ -113,7 +113,7 @@ def keep_config(context: StageContext) -> None:
     interpolations = {
         key: text
         for key, text in config.interpolations.items()
-        if key.partition(".")[0] not in COMMAND_KEYS and _clear(content, key.split("."))
+        if key.partition(".")[0] not in COMMAND_KEYS and _clear(content, key_names(key))
     }
     content |= {"outputs_dir": outputs, "interpolations": interpolations}
     # Mode 0600, because environment variables may be secrets.
@@ -145,11 +145,15 @@ def hide_kept_values(context: StageContext, record: Record) -> None:
 
 def _clear(content: Any, path: Sequence[str]) -> bool:
     """Replace the value of a key by null. Return whether the key exists."""
-    for name in path[:-1]:
-        content = content.get(name) if isinstance(content, dict) else None
-    if not isinstance(content, dict) or path[-1] not in content:
+    name, *rest = path
+    key = int(name) if isinstance(content, list) else name
+    try:
+        part = content[key]
+    except (KeyError, IndexError, TypeError):
         return False
-    content[path[-1]] = None
+    if rest:
+        return _clear(part, rest)
+    content[key] = None
     return True
 
 

@@ -211,6 +211,8 @@ def test_the_kept_config_contains_no_value_of_the_callers_environment(
     record, folder = next(outputs.index.newest_first(Stage.train))
     # The outputs folder is a value of this command.
     words += [deployed, "outputs_dir=${oc.env:MINE}", "compute.name=${oc.env:WHO}"]
+    words += ["+sweep.search_space={lr: {type: choice, values: [plain, '${oc.env:MINE}']}}"]
+    words += [f"+{key}={{a.dotted.name: '${{oc.env:MINE}}'}}"]
     context = stage_context(config("stage=train", *words), outputs, folder)
     keep_config(context)
     path = folder / CONFIG_NAME
@@ -220,6 +222,8 @@ def test_the_kept_config_contains_no_value_of_the_callers_environment(
     found = resume(Stage.train, f"+{key}.C=${{oc.env:MINE}}", deployed)
     assert found.job.environment_variables["A"] == "another secret"
     assert found.job.environment_variables["B"] == "train"
+    assert found.job.environment_variables["a.dotted.name"] == "another secret"
+    assert found.sweep.search_space["lr"]["values"] == ["plain", "another secret"]
     assert found.job.identity == "managed"
     assert set(found.interpolations) >= {f"{key}.A", f"{key}.C", "job.identity"}
     hide_kept_values(context, record)

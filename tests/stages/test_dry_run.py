@@ -63,6 +63,7 @@ def test_a_dry_run_shows_no_value_of_the_callers_environment(
         "+job.inputs.direct=${oc.env:MINE}",
         "+job.inputs.indirect=${endpoint.description}",
         "+job.inputs.nested='before ${oc.decode:${oc.env:MINE}}'",
+        "+sweep.search_space.direct={type: choice, values: [plain, '${oc.env:MINE}']}",
         "+job.environment_variables.A=${oc.env:MINE}",
         "+endpoint.deployment.environment_variables.B=${oc.env:MINE}",
         "registration.name=${oc.env:NAME}",
