@@ -115,6 +115,9 @@ def _input_path(where: str, path: Any, kind: Any) -> Iterator[str]:
         name, version = parse_model_name(path)
         model = f"{name}:{version}" if version else f"{name}@latest"
         yield f"{where}: must be an address of Azure ML, got {path}; write azureml:{model}"
+    elif path.startswith("azureml:") and not path.startswith("azureml:/"):
+        if fault := asset_name_fault(parse_model_name(path)[0]):
+            yield f"{where}: must be azureml:NAME:VERSION or azureml:NAME@latest; the name {fault}"
     elif "://" not in path and not path.startswith("azureml:") and not Path(path).exists():
         yield f"{where}: must exist, got {path}; name an existing file or folder"
     elif (

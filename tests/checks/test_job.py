@@ -28,6 +28,17 @@ RULES: dict[str, Rule] = {
         command(f". {OWN}/activate; python t.py"),
         f"got {OWN}/activate; remove it, because a job has its own environment",
     ),
+    "a name that no asset can have": (
+        "train",
+        setting(job__inputs__data={"type": "uri_file", "path": "azureml:my data:1"}),
+        "job.inputs.data.path: must be azureml:NAME:VERSION or azureml:NAME@latest; the name must "
+        "be at most 255 letters, digits, dots, hyphens and underscores, and begin with",
+    ),
+    "a label that Azure ML does not have": (
+        "train",
+        setting(job__inputs__data={"type": "mlflow_model", "path": "azureml:digits@prod"}),
+        "begin with a letter or a digit, got 'digits@prod'",
+    ),
     "an address of MLflow": (
         "train",
         setting(job__inputs__data={"type": "mlflow_model", "path": "models:/digits/3"}),
@@ -283,6 +294,13 @@ RULES: dict[str, Rule] = {
         "registration.path: must be relative to the job's files, got /x",
     ),
 }
+
+
+@pytest.mark.parametrize("path", ["a:1", "a@latest", "/subscriptions/s/x y", "//registries/r/x"])
+def test_an_address_of_azure_is_valid(path: str) -> None:
+    config = fresh_config("stage=train")
+    setting(job__inputs__data={"type": "uri_file", "path": f"azureml:{path}"})(config)
+    assert checks.faults(config) == []
 
 
 @pytest.mark.parametrize(("stage", "change", "expected"), RULES.values(), ids=RULES.keys())
