@@ -137,7 +137,9 @@ class Application:
                 self._endpoint.count(deployment, False, time.perf_counter() - began)
             error.headers.append(named)
             raise
-        self._endpoint.count(deployment, reply.status == 200, time.perf_counter() - began)
+        # A refused request says nothing about the deployment either.
+        if refused is None:
+            self._endpoint.count(deployment, reply.status == 200, time.perf_counter() - began)
         headers = container.answer_headers(exchange.head, reply, is_refused=refused is not None)
         exchange.answer(200 if reply.status == 200 else 424, reply.body, *headers, named)
 

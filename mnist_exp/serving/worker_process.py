@@ -12,7 +12,7 @@ A worker answers a request with one of these statuses:
 |---|---|
 | 200 | `run` returned a result; the body is the result as JSON |
 | 400 | the body is not UTF-8; with `@input_schema`, the body is not the JSON that `run` needs |
-| 413 | the body is a form with more than 1,000 parts, or with a field of more than 500,000 bytes |
+| 413 | the body is `multipart/form-data` with over 1,000 parts, or a field over 500,000 bytes |
 | 415 | `run` has `@input_schema`, and the content type is not JSON |
 | 500 | `run` raised an exception, or its result cannot be written as JSON; the log has the cause |
 | 500 | `run` took longer than SCORING_TIMEOUT_MS, or its result has more than 128 MB |

@@ -1,6 +1,7 @@
 """The parity cases whose answers may differ, each with the reason."""
 
-_PAGE = (
+#: The reason of a case whose status must be the same.
+OTHER_BODY = (
     "The container's status is the same. Azure's server answers with a page of its HTTP server "
     "instead of a message in JSON."
 )
@@ -19,20 +20,20 @@ _HOOK = (
 
 #: Id of a case -> the reason why our answer differs.
 ALLOWED: dict[str, str] = {
-    "results: exec('raise SystemExit(1)')": _PAGE,
-    "results: exec('raise KeyboardInterrupt')": _PAGE,
-    "results: exec('class Own(BaseException): pass\\nraise Own')": _PAGE,
-    "raw: AMLResponse(1, 200)": _PAGE,
-    "raw: AMLResponse('x', 200, {'X-A': '€'})": _PAGE,
-    "raw: AMLResponse('x', 200, {'X-A': 'a\\x7fb'})": _PAGE,
-    "raw: AMLResponse('x', 200, {'X A': 'b'})": _PAGE,
-    "raw: AMLResponse('x', 200, {'X-é': 'b'})": _PAGE,
-    "raw: AMLResponse('x', 200, {'X-A\\nX-B': 'c'})": _PAGE,
-    "raw: AMLResponse('x', 200, {'': 'b'})": _PAGE,
-    "echo: query: a request line of 4095 bytes": _PAGE,
-    "headers: a header of 8191 bytes": _PAGE,
-    "headers: expect more": _PAGE,
-    "headers: two content types": _PAGE,
+    "results: exec('raise SystemExit(1)')": OTHER_BODY,
+    "results: exec('raise KeyboardInterrupt')": OTHER_BODY,
+    "results: exec('class Own(BaseException): pass\\nraise Own')": OTHER_BODY,
+    "raw: AMLResponse(1, 200)": OTHER_BODY,
+    "raw: AMLResponse('x', 200, {'X-A': '€'})": OTHER_BODY,
+    "raw: AMLResponse('x', 200, {'X-A': 'a\\x7fb'})": OTHER_BODY,
+    "raw: AMLResponse('x', 200, {'X A': 'b'})": OTHER_BODY,
+    "raw: AMLResponse('x', 200, {'X-é': 'b'})": OTHER_BODY,
+    "raw: AMLResponse('x', 200, {'X-A\\nX-B': 'c'})": OTHER_BODY,
+    "raw: AMLResponse('x', 200, {'': 'b'})": OTHER_BODY,
+    "echo: query: a request line of 4095 bytes": OTHER_BODY,
+    "headers: a header of 8191 bytes": OTHER_BODY,
+    "headers: expect more": OTHER_BODY,
+    "headers: two content types": OTHER_BODY,
     "headers: a host with a comma": _HOST,
     "headers: a host with a blank": _HOST,
     "raw: flask.after_this_request(later) and 1": _HOOK,

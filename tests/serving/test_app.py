@@ -134,6 +134,12 @@ def test_what_the_server_cannot_answer_is_the_containers_500(service: Service, b
     assert service.score("none").status_code == 200
 
 
+def test_a_request_that_the_container_refuses_is_no_failure_of_the_deployment(service: Service):
+    before = service.endpoints.statistics(NAME)["blue"]
+    assert service.score("none", expect="more").status_code == 424
+    assert service.endpoints.statistics(NAME)["blue"].failures == before.failures
+
+
 def test_an_exception_of_the_script_is_only_in_the_log_with_the_request_id(service: Service):
     reply = service.score("fail")
     log = service.log.read_text()

@@ -40,9 +40,9 @@ def test_a_script_may_import_from_its_folder_and_the_code_folder(tmp_path: Path)
     [("def late(): import flask", True), ("def late(): from flask import g", True), ("", False)],
 )
 def test_flask_is_imported_early_if_a_module_of_the_code_mentions_it(
-    tmp_path: Path, source: str, is_imported: bool
+    tmp_path: Path, source: str, is_imported: bool, monkeypatch: pytest.MonkeyPatch
 ):
-    sys.modules.pop("flask", None)
+    monkeypatch.delitem(sys.modules, "flask", raising=False)
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "helper.py").write_text(source)
     (tmp_path / "folder.py").mkdir()
