@@ -90,7 +90,8 @@ def test_a_local_variant_does_not_hide_metrics_of_the_next_on_azure(
     profile.parent.mkdir(parents=True)
     profile.write_text("# @package _global_\ndefaults:\n  - override /workspace: local\n")
     variants = ["--config-dir", str(tmp_path / "conf"), "-m", "profile=here,azure"]
-    cli.ok(*variants, "stage=train", "model.epochs=1", "data=sample")
+    # With chdir, the local variant does not wait, and runs before the variant on Azure.
+    cli.ok(*variants, "stage=train", "model.epochs=1", "data=sample", "hydra.job.chdir=true")
     here, there = cli.records("train")
     assert (here["workspace"], there["workspace"]) == ("local", "azure")
     assert here["metrics"]["validation_acc"] > 0
