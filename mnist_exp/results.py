@@ -69,7 +69,7 @@ class JobResult:
             model. If several nested runs have logged the same name, the values are the ids of these
             models. Empty if the job saved a model in `outputs/model`.
         library: The slowest library that a running job imports, e.g. `TensorFlow`; empty if
-            unknown.
+            unknown, and for a fork, whose libraries are already imported.
         unread: Warnings about results that could not be read, e.g. metrics. A later command can
             read these results.
     """

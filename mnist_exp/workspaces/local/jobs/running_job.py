@@ -192,7 +192,10 @@ class RunningJob:
 
     @cached_property
     def _library(self) -> str:
-        return slow_library(self.job.code, self.job.command)
+        # The fork server has already imported the libraries of its forks. The analysis of a script
+        # takes a few tenths of a second, and would delay the start of the next job.
+        is_forked = self._host.fork_server is not None
+        return "" if is_forked else slow_library(self.job.code, self.job.command)
 
     def close(self, canceled: str | None = None, failed: str | None = None) -> JobResult:
         """End the processes that still run, record the final status, and return the result.
