@@ -1,18 +1,14 @@
 """The local workspace, which uses processes, an MLflow store and files in the outputs folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_exp.config import ComputeConfig, ComputeType, DataConfig
 from mnist_exp.datasets import cache_folder, materialize
-from mnist_exp.errors import JobError, MnistExpError, RefusedError
+from mnist_exp.errors import RefusedError
 from mnist_exp.hidden_imports import absent
-from mnist_exp.interrupts import Interrupts, with_noted_interrupts
 from mnist_exp.results import (
     Compute,
     Deployment,
@@ -23,38 +19,28 @@ from mnist_exp.results import (
     Level,
     RegisteredModel,
     StoredJob,
-    TrialResult,
 )
 from mnist_exp.specs import (
     CommandJob,
     DeploymentSpec,
     EndpointSpec,
     ModelSpec,
-    PathInput,
     Spec,
     SweepJob,
     parse_model_reference,
 )
 from mnist_exp.status import JobStatus
-from mnist_exp.workspaces.base import JobsListener, Observer, Outcome
+from mnist_exp.workspaces.base import JobsListener, Observer
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
 from mnist_exp.workspaces.local.environments.interpreter import OLDEST_PYTHON, Interpreter
 from mnist_exp.workspaces.local.job_files import delete_job, stored_jobs
+from mnist_exp.workspaces.local.job_models import JobModels
+from mnist_exp.workspaces.local.job_runner import JobRunner
 from mnist_exp.workspaces.local.job_state import cancel, find_status, follow_log, read_result
-from mnist_exp.workspaces.local.jobs.concurrent import run_jobs
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
-from mnist_exp.workspaces.local.jobs.groups import JobGroups
-from mnist_exp.workspaces.local.jobs.host import JobHost
-from mnist_exp.workspaces.local.jobs.inputs import local_path
-from mnist_exp.workspaces.local.jobs.launching import cores, with_limited_threads
-from mnist_exp.workspaces.local.jobs.start import require_same_command
-from mnist_exp.workspaces.local.jobs.watching import run_job
-from mnist_exp.workspaces.local.models import named_models, with_model_files
-from mnist_exp.workspaces.local.sweep.runner import run_sweep
 from mnist_exp.workspaces.local.tracking.database import check_store
-from mnist_exp.workspaces.local.tracking.served_store import served_store
-from mnist_exp.workspaces.local.tracking.sources import ModelSource, chosen_model, with_files
+from mnist_exp.workspaces.local.tracking.sources import with_files
 
 if TYPE_CHECKING:
     from mnist_exp.workspaces.local.tracking.store import Tracking
@@ -66,8 +52,8 @@ DEPLOYMENT_ENV = "endpoint.deployment.environment"
 _SERVER_PACKAGE = "azureml-inference-server-http"
 
 
-def _say_nothing(text: str) -> None:
-    """Ignore a message: `check` has already printed the message."""
+def _silent(_: str) -> None:
+    """Print nothing, because `check` has already printed the same messages."""
 
 
 class LocalWorkspace:
@@ -86,15 +72,17 @@ class LocalWorkspace:
         self._jobs = self._outputs / "jobs"
         self._endpoints = Endpoints(self._outputs / "endpoints", leave_out=self._outputs)
         self._environments = EnvironmentCache(cache_folder(cache_dir) / "environments")
-        self._submitted: dict[str, CommandJob | SweepJob] = {}
-        self._groups: JobGroups | None = None
+        self._models = JobModels(self._jobs, lambda: self._tracking)
+        self._runner = JobRunner(
+            self._outputs, lambda: self._tracking, self._models, self._environments
+        )
 
     @cached_property
     def _tracking(self) -> "Tracking":
         # Import late: importing MLflow takes longer than most stages, and half of the stages do not
         # use MLflow. MLflow needs pandas only for its data sets, which this project does not use.
         # Hiding pandas saves a third of the import time.
-        check_store(self._outputs, _say_nothing)
+        check_store(self._outputs, _silent)
         with absent("pandas"):
             from mnist_exp.workspaces.local.tracking.store import Tracking  # noqa: PLC0415
 
@@ -102,8 +90,7 @@ class LocalWorkspace:
 
     def close(self) -> None:
         """End the processes that `prefetch` has started. Endpoints continue to run."""
-        if self._groups:
-            self._groups.close()
+        self._runner.close()
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return this machine, under the name of the compute target."""
@@ -146,135 +133,25 @@ class LocalWorkspace:
 
     def submit(self, job: CommandJob | SweepJob) -> str:
         """Accept a job, and return its name. The job starts only when `watch` is called."""
-        if job.name in self._submitted:
-            raise RefusedError(
-                f"run: the job {job.name} has already been submitted; "
-                "a job name can be used only once"
-            )
-        if isinstance(job, SweepJob):
-            job = replace(job, trial=with_model_files(job.trial, self._model_files))
-        else:
-            job = with_model_files(job, self._model_files)
-        self._submitted[job.name] = job
-        return job.name
+        return self._runner.submit(job)
 
     def watch(self, name: str, observer: Observer) -> JobResult:
         """Run a submitted job until it ends; cancel the job on KeyboardInterrupt."""
-        job = self._submitted.pop(name, None)
-        if job is None:
-            raise JobError(f"run: no job named {name} was submitted; submit the job first")
-        trial = job.trial if isinstance(job, SweepJob) else job
-
-        def run(interrupts: Interrupts) -> JobResult:
-            with self._host(trial, observer, interrupts) as host:
-                return run_sweep(job, host) if isinstance(job, SweepJob) else run_job(job, host)
-
-        result = with_noted_interrupts(run, JobFolder(self._jobs, name).cancel_request)
-        if result.status is JobStatus.COMPLETED:
-            if not isinstance(job, SweepJob):
-                self._register_outputs(job, result, observer)
-            elif result.best_trial:
-                self._register_outputs(job.trial, result.best_trial, observer)
-        return result
+        return self._runner.watch(name, observer)
 
     def prefetch(self, job: CommandJob, max_concurrent: int | None, observer: Observer) -> None:
         """Start the process from which jobs like this job are forked."""
-        self._groups = self._groups or JobGroups(partial(self._host, interrupts=Interrupts()))
-        limited = with_limited_threads(job, max_concurrent or cores())
-        self._groups.start_fork_server(limited, observer)
+        self._runner.prefetch(job, max_concurrent, observer)
 
     def watch_jobs(
         self, jobs: Mapping[str, Observer], max_concurrent: int | None, listener: JobsListener
     ) -> None:
         """Run submitted jobs until they end. Jobs that import the same libraries are forked."""
-        submitted = [self._submitted.pop(name) for name in jobs]
-        most = max_concurrent or cores()
-        commands = {
-            job.name: with_limited_threads(job, min(most, len(submitted)))
-            for job in submitted
-            if isinstance(job, CommandJob)
-        }
-        groups = self._groups or JobGroups(partial(self._host, interrupts=Interrupts()))
-        groups.expect(commands.values())
-
-        def prepared(job: CommandJob) -> tuple[CommandJob, JobHost]:
-            listener.job_starts(job.name)
-            return job, groups.host(job, jobs[job.name])
-
-        def ended(name: str, outcome: Outcome) -> None:
-            listener.job_ended(name, self._after_end(commands[name], outcome, jobs[name]))
-
-        def run(interrupts: Interrupts) -> None:
-            calls = {name: partial(prepared, job) for name, job in commands.items()}
-            # The listener draws figures, which takes time. In another thread, it delays no job.
-            with ThreadPoolExecutor(1) as thread:
-                ends = [
-                    thread.submit(ended, name, outcome)
-                    for name, outcome in run_jobs(calls, most, interrupts)
-                ]
-            for end in ends:
-                end.result()
-
-        with closing(groups):
-            with_noted_interrupts(run)
-        self._groups = None
-
-    @contextmanager
-    def _host(
-        self, job: CommandJob, observer: Observer, interrupts: Interrupts
-    ) -> Iterator[JobHost]:
-        """Return the context of a job, or of the trials of a sweep."""
-        with (
-            self._environments.using(job.environment, "env", observer.message) as interpreter,
-            self._served_store(interpreter, job.name) as served,
-        ):
-            yield JobHost(
-                self._jobs, lambda: self._tracking, observer, interrupts, interpreter, served
-            )
-
-    def _after_end(self, job: CommandJob, outcome: Outcome, observer: Observer) -> Outcome:
-        """Register the named model outputs of a completed job. Return the outcome of the job."""
-        if isinstance(outcome, JobResult) and outcome.status is JobStatus.COMPLETED:
-            try:
-                self._register_outputs(job, outcome, observer)
-            except MnistExpError as error:
-                return error
-        return outcome
-
-    def _register_outputs(
-        self, job: CommandJob, ended: JobResult | TrialResult, observer: Observer
-    ) -> None:
-        """Register the named model outputs of a job, or of the best trial of a sweep."""
-        for spec in named_models(replace(job, name=ended.name)):
-            if ended.status is not JobStatus.COMPLETED:
-                observer.message(
-                    f"{spec.path} of {ended.name} is not registered as the model {spec.name}, "
-                    f"because this trial is {ended.status}"
-                )
-                continue
-            newest = self._tracking.models.find(spec.name, None)
-            # If this command only reads the result of an ended sweep, the model already exists.
-            if newest is None or newest.path != str(self._model_source(spec).path.resolve()):
-                newest = self.register_model(spec)
-                reference = f"{newest.name}:{newest.version}"
-                observer.message(f"{spec.path} is registered as the model {reference}")
-
-    def _model_files(self, name: str, version: str | None) -> Path:
-        return Path(self._tracking.models.registered(name, version).path)
-
-    def _served_store(
-        self, interpreter: Interpreter, name: str
-    ) -> AbstractContextManager[str | None]:
-        """Run a tracking server if the job's environment may have another version of MLflow."""
-        if interpreter.is_this_python:
-            return nullcontext()
-        log = self._jobs / name / "user_logs" / "mlflow_server.txt"
-        return served_store(self._outputs, log)
+        self._runner.watch_jobs(jobs, max_concurrent, listener)
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register the saved files of a job as a model in MLflow's model registry."""
-        source = self._model_source(spec)
-        return self._tracking.models.register(spec, JobFolder(self._jobs, spec.job).run_id, source)
+        return self._models.register(spec)
 
     def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
         """Return a version of a registered model; None if there is no such version.
@@ -289,14 +166,6 @@ class LocalWorkspace:
         found = self._tracking.models.registered(*parse_model_reference(model))
         file = Path(found.path, path)
         return file if file.is_file() else None
-
-    def _model_source(self, spec: ModelSpec) -> ModelSource:
-        folder = JobFolder(self._jobs, spec.job)
-        source = folder.saved(spec.saved_path)
-        if source.exists():
-            return ModelSource(source)
-        logged = self._tracking.models.logged(folder.run_id) if folder.exists else []
-        return chosen_model(spec, logged, folder.artifacts)
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
         """Create the endpoint, or update an existing endpoint's traffic, keys and description."""
@@ -374,23 +243,13 @@ class LocalWorkspace:
             return
         if isinstance(spec, ModelSpec):
             check_store(self._outputs, observer.message)
-            self._model_source(spec)
+            self._models.source(spec)
             return
         if isinstance(spec, DeploymentSpec):
             self._check_deployment(spec, observer)
             return
         check_store(self._outputs, observer.message)
-        JobFolder(self._jobs, spec.name).check_idle()
-        if isinstance(spec, CommandJob):
-            require_same_command(JobFolder(self._jobs, spec.name), spec)
-        trial = spec.trial if isinstance(spec, SweepJob) else spec
-        trial = with_model_files(trial, self._model_files)
-        for name, value in trial.inputs.items():
-            if isinstance(value, PathInput):
-                local_path(name, value.path, observer.message)
-        with self._environments.using(trial.environment, "env", observer.message):
-            # Entering the context has created a missing environment.
-            pass
+        self._runner.check(spec, observer)
 
     def _check_deployment(self, spec: DeploymentSpec, observer: Observer) -> None:
         with self._environments.using(
@@ -411,10 +270,6 @@ class LocalWorkspace:
                     f"{DEPLOYMENT_ENV}: has no package {_SERVER_PACKAGE}; the deployment works "
                     "here, but Azure ML needs this package"
                 )
-
-
-def _silent(_: str) -> None:
-    """Show no progress, because `check` has already created the environment."""
 
 
 def _has_server(interpreter: Interpreter) -> bool:
