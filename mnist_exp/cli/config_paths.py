@@ -78,6 +78,9 @@ def resolve_paths(composed: DictConfig, hydra_config: DictConfig) -> None:
             # ~nobody/code.
             path = os.path.join(folder, os.path.expanduser(value))  # noqa: PTH111, PTH118
             OmegaConf.update(composed, key, _resolved(path))
+    if hydra_config.job.chdir:
+        # Hydra has changed the current folder to the run folder.
+        composed.outputs_dir = os.path.join(hydra_config.runtime.cwd, composed.outputs_dir)  # noqa: PTH118
 
 
 def _resolved(path: str) -> str:

@@ -308,3 +308,11 @@ def test_no_value_is_in_the_file_of_a_multirun_that_hydra_cannot_compose(
     assert in_process_cli(*words).returncode == 1
     for path in in_process_cli.folder.rglob("*.yaml"):
         assert "secret" not in path.read_text()
+
+
+def test_the_outputs_folder_stays_if_hydra_changes_the_current_folder(
+    in_process_cli: InProcessCli,
+) -> None:
+    in_process_cli.ok("stage=compute", "hydra.job.chdir=true")
+    (index,) = in_process_cli.folder.rglob("index.jsonl")
+    assert index == in_process_cli.folder / "outputs" / "index.jsonl"
