@@ -13,8 +13,8 @@ from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.display import RichDisplay
 from mnist_exp.cli.hide_values import hide_values
 from mnist_exp.cli.hydra_errors import is_foreign
-from mnist_exp.cli.keyword_values import is_complete, override_text, with_full_keys
-from mnist_exp.cli.override_faults import all_faults
+from mnist_exp.cli.keyword_values import is_complete, keyword_overrides
+from mnist_exp.cli.override_faults import all_faults, composable
 from mnist_exp.cli.prepare import (
     RUN_DIR,
     SUBFOLDER,
@@ -25,7 +25,7 @@ from mnist_exp.cli.prepare import (
     run_folders,
 )
 from mnist_exp.cli.primary import PrimaryConfig, primary_config
-from mnist_exp.errors import ConfigError
+from mnist_exp.errors import ConfigError, MnistExpError
 from mnist_exp.experiment import Experiment
 from mnist_exp.names import describe_path
 from mnist_exp.records import write_text
@@ -86,15 +86,37 @@ def composed_command(
         primary = primary_config(
             [] if config_dir is None else ["--config-dir", str(config_dir)], ()
         )
-        if not is_complete(values):
-            task, _ = split(_compose(primary, overrides))
-            content = OmegaConf.to_container(task, resolve=False)
-            values = with_full_keys(values, list(_plain_keys("", content)))
-        composed = _compose(primary, [*overrides, *map(override_text, values, values.values())])
-        experiment = checked_experiment(*split(composed))
+        plain_keys = [] if is_complete(values) else _plain_keys(primary, overrides)
+        texts, faults = keyword_overrides(values, plain_keys)
+        composed, experiment = _checked(primary, [*overrides, *texts], faults)
         given, folders = task_overrides(composed.hydra), run_folders(composed.hydra)
     hide_values(composed)
     return ComposedCommand(experiment, composed, given, folders)
+
+
+def _checked(
+    primary: PrimaryConfig, overrides: Sequence[str], faults: Sequence[str]
+) -> tuple[DictConfig, Experiment]:
+    """Compose and check a config. Return Hydra's config and the experiment.
+
+    Args:
+        primary: The command's primary config.
+        overrides: The overrides, without keyword values that have a fault.
+        faults: The lines of the faults of keyword values.
+
+    Raises:
+        ConfigError: The config or a keyword value has a fault.
+    """
+    try:
+        composed = _compose(primary, overrides)
+        experiment = checked_experiment(*split(composed))
+    except MnistExpError as error:
+        if not faults:
+            raise
+        raise ConfigError([*faults, *error.lines]) from error
+    if faults:
+        raise ConfigError(faults)
+    return composed, experiment
 
 
 def _compose(primary: PrimaryConfig, overrides: Sequence[str]) -> DictConfig:
@@ -120,7 +142,17 @@ def _compose(primary: PrimaryConfig, overrides: Sequence[str]) -> DictConfig:
     return composed
 
 
-def _plain_keys(key: str, content: Any) -> Iterator[str]:
+def _plain_keys(primary: PrimaryConfig, overrides: Sequence[str]) -> list[str]:
+    """Return the dotted keys of the composed config whose value is plain."""
+    try:
+        composed = _compose(primary, overrides)
+    except ConfigError:
+        composed = _compose(primary, composable(primary, overrides))
+    task, _ = split(composed)
+    return list(_plain_below("", OmegaConf.to_container(task, resolve=False)))
+
+
+def _plain_below(key: str, content: Any) -> Iterator[str]:
     """Yield the dotted keys whose value is plain: no mapping, and no reference to another key.
 
     The default of `max_concurrent_trials` is a call of a resolver, and counts as plain.
@@ -131,4 +163,4 @@ def _plain_keys(key: str, content: Any) -> Iterator[str]:
             yield key
         return
     for name, part in content.items():
-        yield from _plain_keys(f"{key}.{name}" if key else str(name), part)
+        yield from _plain_below(f"{key}.{name}" if key else str(name), part)

@@ -13,6 +13,10 @@ from mnist_exp.templates import hydra_text
 
 #: A text that Hydra would read as a number, a boolean or null, if the text were not in quotes.
 _OTHER_TYPE = re.compile(r"[-+]?\.?\d[\w.+-]*|[-+]?(inf|nan)|true|false|null", re.I | re.ASCII)
+#: The characters that Hydra's grammar allows in a key of a mapping.
+_MAPPING_KEY = re.compile(r"[\w/\-\\+.$%*@?|()\[\]{}:=, \t]+", re.ASCII)
+#: The characters of such a key that need a backslash.
+_ESCAPED = re.compile(r"[\\()\[\]{}:=, \t]")
 
 
 def is_complete(values: Mapping[str, object]) -> bool:
@@ -20,45 +24,54 @@ def is_complete(values: Mapping[str, object]) -> bool:
     return all("." in name or name in _top_level() for name in values)
 
 
-def with_full_keys(values: Mapping[str, object], plain_keys: Sequence[str]) -> dict[str, object]:
-    """Return full key -> value.
+def keyword_overrides(
+    values: Mapping[str, object], plain_keys: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return the overrides that set keys to keyword values, and a line for each fault.
 
     Args:
         values: Full key, or last part of a key -> value.
         plain_keys: The dotted keys whose value is plain.
+    """
+    overrides, faults = list[str](), list[str]()
+    for name, value in values.items():
+        try:
+            overrides.append(override_text(_full_key(name, value, plain_keys), value))
+        except ConfigError as error:
+            faults += error.lines
+    return overrides, faults
+
+
+def _full_key(name: str, value: object, plain_keys: Sequence[str]) -> str:
+    """Return the key with this name.
 
     Raises:
-        ConfigError: A name is the last part of no key, or of several keys.
+        ConfigError: The name is the last part of no key, or of several keys.
     """
-    top, full, faults = _top_level(), dict[str, object](), []
-    for name, value in values.items():
-        if "." in name or name in top:
-            full[name] = value
-            continue
-        keys = [key for key in plain_keys if key.rpartition(".")[2] == name]
-        if len(keys) == 1:
-            full[keys[0]] = value
-        elif keys:
-            faults.append(
-                f"{name}: must be the name of one key, but is the name of {listing(keys)}; write "
-                f'the whole key as text, e.g. "{override_text(keys[0], value)}"'
-            )
-        else:
-            faults.append(
-                f"{name}: no such key{_meant(name, plain_keys)}; to add a key, write the whole key "
-                f'as text, e.g. "+job.inputs.{override_text(name, value)}"'
-            )
-    if faults:
-        raise ConfigError(faults)
-    return full
+    top = _top_level()
+    if "." in name or name in top:
+        return name
+    keys = [key for key in plain_keys if key.rpartition(".")[2] == name]
+    if len(keys) == 1:
+        return keys[0]
+    if keys:
+        fault = (
+            f"{name}: must be the name of one key, but is the name of {listing(keys)}; write "
+            f'the whole key as text, e.g. "{override_text(keys[0], value)}"'
+        )
+        raise ConfigError([fault])
+    known = [*top, *(key.rpartition(".")[2] for key in plain_keys)]
+    fault = (
+        f"{name}: no such key{similar(name, known) or _meant(name)}; to add a key, write the whole "
+        f'key as text, e.g. "+job.inputs.{override_text(name, value)}"'
+    )
+    raise ConfigError([fault])
 
 
-def _meant(name: str, plain_keys: Sequence[str]) -> str:
-    """Return the key that the user may mean, in parentheses; empty if this is unclear."""
-    meant = meant_keys(name)
-    if len(meant) == 1:
-        return f" (did you mean {meant[0].rpartition('.')[2]}, i.e. {meant[0]}?)"
-    return similar(name, [*_top_level(), *(key.rpartition(".")[2] for key in plain_keys)])
+def _meant(name: str) -> str:
+    """Return ` (did you mean learning_rate?)` for `lr`, or an empty text."""
+    names = dict.fromkeys(key.rpartition(".")[2] for key in meant_keys(name))
+    return f" (did you mean {' or '.join(names)}?)" if names else ""
 
 
 def override_text(key: str, value: object) -> str:
@@ -84,13 +97,28 @@ def _text(key: str, value: Any) -> str:
         case PathLike():
             return hydra_text(str(fspath(value)))
         case Mapping():
-            return f"{{{','.join(f'{name}:{_text(key, part)}' for name, part in value.items())}}}"
+            parts = [f"{_key_text(key, name)}:{_text(key, part)}" for name, part in value.items()]
+            return f"{{{','.join(parts)}}}"
         case list() | tuple():
             return f"[{','.join(_text(key, part) for part in value)}]"
     raise ConfigError(
         [
             f"{key}: must be a number, a text, true or false, null, a list or a mapping, got "
             f"{value!r} of type {type(value).__name__}"
+        ]
+    )
+
+
+def _key_text(key: str, name: object) -> str:
+    """Return the name of an entry of a mapping, as Hydra reads it."""
+    text = str(name)
+    is_text = isinstance(name, str) and not _OTHER_TYPE.fullmatch(text)
+    if (is_text or type(name) is int) and _MAPPING_KEY.fullmatch(text):
+        return _ESCAPED.sub(r"\\\g<0>", text)
+    raise ConfigError(
+        [
+            f"{key}: Hydra does not read {name!r} as the name of an entry; use ASCII letters and "
+            "digits, and at least one letter, or set the entry in a YAML file"
         ]
     )
 

@@ -61,6 +61,16 @@ def all_faults(
     return with_corrections(found, corrected.corrections, corrected.overrides, flags)
 
 
+def composable(primary: PrimaryConfig, overrides: Sequence[str]) -> list[str]:
+    """Return the overrides of a command without the overrides that Hydra cannot apply."""
+    found: list[str] = []
+    with composer(primary, search_folders(primary) or []) as compose_with:
+        for text in overrides:
+            if isinstance(_composed([*found, text], compose_with), DictConfig):
+                found.append(text)
+    return found
+
+
 def _first_fault(
     error: Exception, overrides: Sequence[str], flags: Sequence[str] | None
 ) -> list[str]:

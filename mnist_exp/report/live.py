@@ -25,9 +25,9 @@ class LiveObserver:
     """An `Observer` and context manager that shows a job's progress.
 
     On a terminal, the observer shows a progress bar for a job, or a table of trials for a sweep.
-    Messages are printed above the bar or the table. When the job has ended, the bar or the table
-    disappears, because the stage then prints a summary. After an error, the bar or the table stays.
-    If the output is not a terminal, the observer prints a plain line for each important change.
+    Messages are printed above the bar or the table. At the end, also after an error, the bar or the
+    table disappears, because the stage then prints a summary. If the output is not a terminal, the
+    observer prints a plain line for each important change.
 
     Args:
         console: The console to print on.

@@ -47,11 +47,9 @@ class CellOutput:
         if self._clock() >= self._next_update:
             self.update()
 
-    def end_progress(self, last: RenderableType | None) -> None:
-        """Delete the progress; if `last` is given, print this progress instead."""
+    def end_progress(self) -> None:
+        """Delete the progress. The next update shows only the printed lines."""
         self._progress = None
-        if last is not None:
-            self.console.print(last)
 
     def update(self) -> None:
         """Show the present state."""
@@ -84,16 +82,14 @@ class _CellDrawing:
     def __init__(self, cell: CellOutput, render: Callable[[], RenderableType]) -> None:
         self._cell = cell
         self._render = render
-        #: The stage prints a summary, so the progress disappears. After an error, it stays.
-        self.transient = True
 
     def start(self) -> None:
         """Draw the present state of the job."""
         self._cell.show_progress(self._render())
 
     def stop(self) -> None:
-        """Stop drawing. If the drawing is not transient, keep the last state."""
-        self._cell.end_progress(None if self.transient else self._render())
+        """Delete the drawing."""
+        self._cell.end_progress()
 
 
 def current_cell() -> CellOutput | None:

@@ -30,19 +30,13 @@ _SPARE_LINES = 9
 
 
 class Drawing(Protocol):
-    """The methods of `Live` that a view needs.
-
-    Attributes:
-        transient: Whether `stop` erases the drawing.
-    """
-
-    transient: bool
+    """The methods of `Live` that a view needs."""
 
     def start(self) -> None:
         """Start drawing, or draw the present state."""
 
     def stop(self) -> None:
-        """Stop drawing."""
+        """Stop drawing, and erase the drawing."""
 
 
 class TerminalView:

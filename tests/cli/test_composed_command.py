@@ -3,8 +3,8 @@
 import logging
 import os
 import sys
+import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from omegaconf.basecontainer import BaseContainer
 
 from mnist_exp import compose as compose_experiment
+from mnist_exp.cli import composer
 from mnist_exp.errors import ConfigError
 from tests.support.files import write_file
 from tests.support.paths import CONF
@@ -67,6 +68,14 @@ def test_all_faults_are_raised_together(here: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         compose_experiment("stage=train", "model.epohcs=3", seed=-1)
     assert [line.partition(":")[0] for line in caught.value.lines] == ["model.epohcs", "seed"]
+    with pytest.raises(ConfigError) as caught:
+        compose_experiment("model.epohcs=3", "stage=sweep", lr=0.1, max_total_trials=0)
+    assert [line.partition(":")[0] for line in caught.value.lines] == [
+        "lr",
+        "model.epohcs",
+        "sweep.limits.max_total_trials",
+    ]
+    assert "did you mean learning_rate?" in caught.value.lines[0]
     with pytest.raises(ConfigError, match=r"^config_dir: must be a folder, got .*nope, which"):
         compose_experiment("stage=train", config_dir="nope")
 
@@ -88,18 +97,35 @@ def test_a_caller_that_uses_hydra_notices_nothing() -> None:
         OmegaConf.clear_resolver("now")
 
 
-def test_threads_and_the_caller_keep_their_own_hydra() -> None:
+class AnnouncedLock:
+    """A lock that sets the event `is_awaited` before a thread waits for the lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.is_awaited = threading.Event()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self.is_awaited.set()
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_a_thread_that_waits_for_another_notices_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = AnnouncedLock()
+    monkeypatch.setattr(composer, "_lock", lock)
     with initialize_config_dir(str(CONF), version_base="1.2"):
-        HydraConfig.instance().cfg = OmegaConf.create({"hydra": {}})
-        before = state()
-        try:
-            with ThreadPoolExecutor(4) as threads:
-                found = list(threads.map(_seed, range(4)))
-            assert found == list(range(4))
-            assert state() == before
-        finally:
-            HydraConfig.instance().cfg = None
-
-
-def _seed(seed: int) -> int:
-    return compose_experiment("stage=train", seed=seed).seed
+        before, instance = state(), GlobalHydra.instance()
+        with composer.isolated_hydra():
+            with initialize_config_dir(str(CONF), version_base="1.3"):
+                pass
+            # Hydra has replaced its singleton.
+            assert GlobalHydra.instance() is not instance
+            waiting = threading.Thread(target=compose_experiment, args=["stage=train"])
+            waiting.start()
+            assert lock.is_awaited.wait(60)
+        waiting.join()
+        assert state() == before
+        assert GlobalHydra.instance() is instance

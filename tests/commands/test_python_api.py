@@ -1,9 +1,14 @@
 """The Python API, in this process, with scripts that start fast."""
 
+import contextlib
+import io
 import signal
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +19,7 @@ from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from tests.support.command_line import Cli
 from tests.support.files import write_file
 from tests.support.in_process import InProcessCli
+from tests.support.paths import REPOSITORY
 from tests.support.waiting import eventually
 
 #: A script that creates the file `there`, and then runs until it is ended.
@@ -35,14 +41,46 @@ def outputs(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path
     return folder
 
 
-@pytest.fixture(scope="module")
-def trained(mine: Path, outputs: Path) -> mx.Run:
-    return mx.train("job=mine", lr=0.75, config_dir=mine, outputs_dir=outputs)
+#: Arguments in the README's example -> arguments of an experiment that starts fast.
+FAST = {
+    '"model=wide", epochs=5': '"job=mine", lr=0.75, config_dir=mine',
+    '"sweep=quick"': '"job=mine", "sweep=mine", config_dir=mine',
+    "deploy()": 'deploy("endpoint=mine")',
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """The README's example after its run: its variables, and the text that it printed."""
+
+    variables: Mapping[str, Any]
+    printed: str
 
 
 @pytest.fixture(scope="module")
-def swept(mine: Path, outputs: Path) -> mx.Run:
-    return mx.sweep("job=mine", "sweep=mine", config_dir=mine, outputs_dir=outputs, display="none")
+def example(mine: Path, outputs: Path) -> Example:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    text = readme.partition("```python\n")[2].partition("```")[0]
+    for given, fast in FAST.items():
+        assert text.count(given) == 1
+        text = text.replace(given, fast)
+    variables = {"mine": mine}
+    printed = io.StringIO()
+    with contextlib.chdir(outputs.parent), contextlib.redirect_stdout(printed):
+        exec(compile(text, "README.md", "exec"), variables)
+    return Example(variables, printed.getvalue())
+
+
+@pytest.fixture(scope="module")
+def trained(example: Example) -> mx.Run:
+    run: mx.Run = example.variables["r"]
+    return run
+
+
+@pytest.fixture(scope="module")
+def swept(example: Example) -> mx.Run:
+    run: mx.Run = example.variables["s"]
+    return run
 
 
 def endless_job(folder: Path) -> Path:
@@ -97,6 +135,17 @@ def test_past_runs_are_handles(trained: mx.Run, swept: mx.Run, outputs: Path) ->
         mx.runs(stage="trian", outputs_dir=outputs)
 
 
+def test_a_dry_run_prints_as_its_display_says(
+    mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for display in ("none", "text"):
+        settings = {"config_dir": mine, "outputs_dir": tmp_path, "dry_run": True}
+        mx.train("job=mine", display=display, **settings)
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        assert ("--- # train " in printed.out) == (display == "text")
+
+
 def test_runs_are_compared(trained: mx.Run, swept: mx.Run) -> None:
     compared = mx.compare(trained, swept)
     assert compared.to_frame().loc["params_lr"].tolist() == [0.75, 11.0]
@@ -108,11 +157,16 @@ def test_runs_are_compared(trained: mx.Run, swept: mx.Run) -> None:
         mx.compare(trained, trained)
 
 
-def test_an_endpoint_is_deleted_at_the_end_of_its_block(trained: mx.Run) -> None:
-    with trained.register().deploy("endpoint=mine") as endpoint:
-        answer = endpoint.invoke(np.zeros((2, 784)))
-        assert answer.shape == (2,)
-        assert endpoint.status == "Completed"
+def test_the_example_of_the_readme_prints_its_results(example: Example) -> None:
+    lines = example.printed.splitlines()
+    assert "{'lr': 11.0}" in lines
+    assert any(line.split() == ["score", "2.25", "33"] for line in lines), example.printed
+    assert "[11.]" in lines
+
+
+def test_an_endpoint_is_deleted_at_the_end_of_its_block(example: Example) -> None:
+    endpoint = example.variables["endpoint"]
+    assert endpoint.status == "Completed"
     with pytest.raises(mx.MnistExpError, match=endpoint.name):
         endpoint.invoke(np.zeros((1, 784)))
 
@@ -173,7 +227,7 @@ def test_a_failed_job_raises_its_reason(mine: Path, outputs: Path) -> None:
 def test_a_fault_leaves_no_folder_behind(mine: Path, tmp_path: Path) -> None:
     with pytest.raises(mx.ConfigError) as caught:
         mx.train("job=mine", lr=1, seed=-1, timeout=-1, outputs_dir=tmp_path / "x", config_dir=mine)
-    assert len(caught.value.lines) == 1
+    assert [line.partition(":")[0] for line in caught.value.lines] == ["timeout", "seed"]
     assert not (tmp_path / "x").exists()
 
 
