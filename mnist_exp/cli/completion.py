@@ -1,13 +1,19 @@
-"""Shell completion of the values that Hydra cannot complete: stages, other choices, and run names.
+"""Shell completion of values: options of config groups, stages, other choices, and run names.
 
-Hydra completes config groups, their options and the keys. A shell asks for a completion with
-`mnist-exp -sc query=bash`. The variable COMP_LINE contains the line to complete.
-https://hydra.cc/docs/tutorials/basic/running_your_app/tab_completion
+Hydra completes the names of config groups and keys. Hydra's own completion of options knows neither
+the folder of `--config-dir` nor a list such as `model=small,wide`.
+
+A shell asks for a completion with `mnist-exp -sc query=bash`. The variable COMP_LINE contains the
+line to complete. https://hydra.cc/docs/tutorials/basic/running_your_app/tab_completion
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+from mnist_exp.cli.compose import config_folder
+from mnist_exp.cli.primary import FOLDER_FLAGS
 from mnist_exp.cli.schema_keys import choices_at
 from mnist_exp.past_runs import JOB_STAGES
 from mnist_exp.records import RecordIndex
@@ -20,10 +26,27 @@ def completed_words(line: str) -> list[str] | None:
     """
     *words, last = line.split(" ")
     key, equals, given = last.partition("=")
-    values = _run_names(words) if key == "run" else choices_at(key)
-    if not equals or not values:
+    if not key or not equals:
         return None
-    return [f"{key}={value}" for value in values if value.startswith(given)]
+    values = _run_names(words) if key == "run" else choices_at(key) or _options(key, words)
+    if not values:
+        return None
+    # With -m, a key may have several values.
+    before, comma, given = given.rpartition(",")
+    found = (value for value in values if value not in before.split(","))
+    return [f"{key}={before}{comma}{value}" for value in found if value.startswith(given)]
+
+
+def _options(group: str, words: Sequence[str]) -> list[str]:
+    """Return the options of a config group; an empty list if there is no such group."""
+    folders = [config_folder()]
+    for word, following in pairwise([*words, ""]):
+        flag, equals, value = word.partition("=")
+        if flag in FOLDER_FLAGS:
+            # The line to complete contains ~ and quotes as the user typed them.
+            given = (value if equals else following).strip("'\"")
+            folders.append(Path(os.path.expanduser(given)))  # noqa: PTH111 - never raises
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
 def _run_names(words: Iterable[str]) -> list[str]:

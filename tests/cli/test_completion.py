@@ -9,6 +9,7 @@ from mnist_exp.cli.main import main
 from mnist_exp.config import Stage
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.status import JobStatus
+from tests.support.files import write_file
 
 
 @pytest.fixture
@@ -20,6 +21,7 @@ def outputs(tmp_path: Path) -> Path:
         folder = tmp_path / "outputs" / "runs" / str(number)
         record.save(folder)
         index.add(record, folder)
+    write_file(index.outputs / "conf/model/smooth.yaml", "epochs: 1\n")
     return index.outputs
 
 
@@ -33,10 +35,15 @@ def outputs(tmp_path: Path) -> Path:
         ("outputs_dir=OUTPUTS stage=status run=", ["run=train_1", "run=sweep_1"]),
         ("outputs_dir=OUTPUTS stage=status run=s", ["run=sweep_1"]),
         ("outputs_dir=OUTPUTS/none run=", None),
+        ("stage=train model=sm", ["model=small"]),
+        ("--config-dir OUTPUTS/conf stage=train model=sm", ["model=small", "model=smooth"]),
+        ("-m --config-dir=OUTPUTS/conf model=small,sm", ["model=small,smooth"]),
+        ("-m stage=train,sw", ["stage=train,sweep"]),
+        ("endpoint/environment=az", ["endpoint/environment=azure"]),
+        ("=", None),
         # Hydra completes these words.
         ("stage", None),
         ("stage=train ", None),
-        ("stage=train model=", None),
         ("stage=train model.e", None),
     ],
 )
