@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from mnist_exp.cli.checked_config import checked_experiment
 from mnist_exp.cli.compose import register_schemas, split
 from mnist_exp.cli.composer import composer, isolated_hydra, search_folders
 from mnist_exp.cli.config_paths import task_overrides
@@ -15,16 +16,9 @@ from mnist_exp.cli.hide_values import hide_values
 from mnist_exp.cli.hydra_errors import is_foreign
 from mnist_exp.cli.keyword_values import is_complete, keyword_overrides
 from mnist_exp.cli.override_faults import all_faults, composable
-from mnist_exp.cli.prepare import (
-    RUN_DIR,
-    SUBFOLDER,
-    Prepared,
-    checked_experiment,
-    command_flags,
-    ready,
-    run_folders,
-)
+from mnist_exp.cli.prepare import Prepared, command_flags, ready
 from mnist_exp.cli.primary import PrimaryConfig, primary_config
+from mnist_exp.cli.run_folders import RUN_DIR, SUBFOLDER, run_folders
 from mnist_exp.errors import ConfigError, MnistExpError
 from mnist_exp.experiment import Experiment
 from mnist_exp.names import describe_path

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from mnist_exp.cli.arguments import override_key
+from mnist_exp.cli.checked_config import checked_experiment
 from mnist_exp.cli.compose import split
 from mnist_exp.cli.composer import Compose, composer, search_folders
 from mnist_exp.cli.corrections import correction, with_corrections
 from mnist_exp.cli.error_output import error_lines
 from mnist_exp.cli.hydra_errors import explain, is_foreign
-from mnist_exp.cli.prepare import checked_experiment
 from mnist_exp.cli.primary import PrimaryConfig
 
 

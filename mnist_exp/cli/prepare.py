@@ -8,7 +8,6 @@ no run folder. The callback itself runs such a stage, and then exits.
 
 import os
 import shutil
-import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -18,30 +17,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mnist_exp import checks
 from mnist_exp.cli.background import run_in_background
-from mnist_exp.cli.compose import (
-    MissingKeysError,
-    config_folder,
-    split,
-    to_experiment,
-    with_stand_ins,
-)
-from mnist_exp.cli.config_paths import task_overrides
+from mnist_exp.cli.checked_config import checked_experiment
+from mnist_exp.cli.compose import config_folder, split
 from mnist_exp.cli.display import RichDisplay, show_dry_run
-from mnist_exp.cli.error_output import READER_HAS_EXITED, report_errors, unwritable
+from mnist_exp.cli.error_output import READER_HAS_EXITED, report_errors
 from mnist_exp.cli.hide_values import (
     hide_override_dirname,
     hide_values,
     hide_values_of_file,
 )
-from mnist_exp.cli.kept_config import with_kept_config
 from mnist_exp.cli.primary import OUR_NAME, SAVED_NAME
-from mnist_exp.config import Stage, WorkspaceType
-from mnist_exp.errors import ConfigError, MnistExpError, OutputsError
+from mnist_exp.cli.run_folders import RUN_DIR, check_writable, run_folders
+from mnist_exp.config import Stage
+from mnist_exp.errors import ConfigError
 from mnist_exp.experiment import Experiment
 from mnist_exp.lazy import open_workspace
 from mnist_exp.past_runs import JOB_STAGES
@@ -52,9 +44,6 @@ from mnist_exp.stages.following import followed
 from mnist_exp.workspaces.base import Workspace
 
 _Result = TypeVar("_Result")
-
-#: The config keys of the folders of a run.
-RUN_DIR, SUBFOLDER = "hydra.run.dir", "hydra.output_subdir"
 
 
 @dataclass(frozen=True)
@@ -288,58 +277,6 @@ def _check_stage(runner: StageRunner) -> None:
         _check_specs(runner)
 
 
-def checked_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
-    """Return the experiment after all checks of its config.
-
-    Raises:
-        MnistExpError: The config has faults. The error contains all faults.
-    """
-    try:
-        experiment = _experiment(composed, hydra_config)
-    except MissingKeysError as missing:
-        others = _other_faults(composed, hydra_config, missing.keys)
-        raise ConfigError([*missing.lines, *others]) from None
-    faults = _faults(experiment)
-    if hydra_config.mode == RunMode.MULTIRUN:
-        faults += _multirun_faults(experiment)
-    if faults:
-        raise ConfigError(faults)
-    return experiment
-
-
-def _experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
-    experiment = to_experiment(composed, hydra_config)
-    return with_kept_config(experiment, task_overrides(hydra_config))
-
-
-def _faults(experiment: Experiment) -> list[str]:
-    # stage=doctor itself reports the config's faults, together with its other findings.
-    return [] if experiment.stage is Stage.doctor else checks.faults(experiment)
-
-
-def _multirun_faults(experiment: Experiment) -> list[str]:
-    if experiment.wait or experiment.workspace.type is not WorkspaceType.local:
-        return []
-    return [
-        "wait: must be true for a multirun on this machine, because all variants would run at the "
-        "same time; remove wait=false, use stage=sweep, or start each variant with its own command"
-    ]
-
-
-def _other_faults(
-    composed: DictConfig, hydra_config: DictConfig, missing: Sequence[str]
-) -> list[str]:
-    """Return the other faults of a config that has missing keys."""
-    filled = with_stand_ins(composed, missing)
-    if filled is None:
-        return []
-    try:
-        faults = checks.faults(_experiment(filled, hydra_config))
-    except MnistExpError as error:
-        return list(error.lines)
-    return [line for line in faults if not line.startswith(tuple(f"{key}:" for key in missing))]
-
-
 def command_flags(hydra_config: DictConfig) -> list[str]:
     """Return the flags, with values, that select the config folders and the primary config."""
     paths = {source.provider: source.path for source in hydra_config.runtime.config_sources}
@@ -352,51 +289,9 @@ def command_flags(hydra_config: DictConfig) -> list[str]:
     return flags if name in (OUR_NAME, SAVED_NAME) else [*flags, "--config-name", name]
 
 
-def run_folders(hydra_config: DictConfig) -> dict[str, Path]:
-    """Return config key -> folder, for the run folder and for the folder of Hydra's files in it.
-
-    A variant of a multirun has only the run folder, which Hydra has already created.
-    """
-    # Hydra calls the callback before it creates the run folder.
-    if not OmegaConf.is_missing(hydra_config.runtime, "output_dir"):
-        return {RUN_DIR: Path(hydra_config.runtime.output_dir)}
-    # Return exactly the path that Hydra will use. Hydra removes the `..` of outputs_dir=../results,
-    # but pathlib would keep the `..`.
-    folder = Path(os.path.abspath(hydra_config.run.dir))  # noqa: PTH100
-    subfolder = hydra_config.output_subdir
-    return {RUN_DIR: folder} | ({SUBFOLDER: folder / subfolder} if subfolder else {})
-
-
 def _check_specs(runner: StageRunner) -> None:
     """Let the workspace check the specs before the stage uses the specs."""
     workspace = runner.context.workspace
     with runner.context.display.watching(None, "") as observer:
         for spec in runner.specs:
             workspace.check(spec, observer)
-
-
-def check_writable(folder: Path, key: str = "outputs_dir") -> None:
-    """Check that a folder can be written. The check leaves no new files or folders.
-
-    Args:
-        folder: The folder, which may not exist yet.
-        key: The config key that sets the folder.
-
-    Raises:
-        OutputsError: The folder cannot be created or written.
-    """
-    created = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"\0" * 65536)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise OutputsError(unwritable(folder, error, key)) from error
-    finally:
-        for path in created:
-            # rmdir fails if another command has written to the folder meanwhile. The folder then
-            # stays.
-            with suppress(OSError):
-                path.rmdir()

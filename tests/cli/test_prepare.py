@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from mnist_exp import experiment, names
+from mnist_exp.cli import checked_config
 from mnist_exp.cli import prepare as prepare_module
 from mnist_exp.cli.compose import split
 from mnist_exp.cli.error_output import FULL_ERROR
-from mnist_exp.cli.prepare import check_writable, prepare
+from mnist_exp.cli.prepare import prepare
 from mnist_exp.config import ExperimentConfig, Stage
-from mnist_exp.errors import ConfigError, JobError, MnistExpError, NotFoundError, OutputsError
+from mnist_exp.errors import ConfigError, JobError, MnistExpError, NotFoundError
 from mnist_exp.lazy import open_workspace
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, Spec, SweepJob
@@ -30,33 +31,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent / "cache"))
     monkeypatch.delenv(FULL_ERROR, raising=False)
     return tmp_path
-
-
-# Writable folders.
-
-
-def test_the_probe_leaves_nothing_in_a_folder(here: Path) -> None:
-    (here / "outputs").mkdir()
-    check_writable(here / "outputs")
-    assert list((here / "outputs").iterdir()) == []
-
-
-def test_the_probe_leaves_no_new_folder(here: Path) -> None:
-    check_writable(here / "deep" / "down" / "outputs")
-    assert list(here.iterdir()) == []
-
-
-def test_the_probe_names_a_file_in_the_way(here: Path) -> None:
-    (here / "file").write_text("mine", encoding="utf-8")
-    with pytest.raises(OutputsError, match=r"^outputs_dir: must be a folder .*/file/outputs"):
-        check_writable(here / "file" / "outputs")
-    assert (here / "file").read_text(encoding="utf-8") == "mine"
-    assert list(here.iterdir()) == [here / "file"]
-
-
-def test_the_probe_names_its_key(here: Path) -> None:
-    with pytest.raises(OutputsError, match=r"^hydra\.run\.dir: .*with hydra\.run\.dir=DIR$"):
-        check_writable(Path("/proc/nowhere"), "hydra.run.dir")
 
 
 # The check before a run.
@@ -189,7 +163,7 @@ def test_a_command_is_composed_once_and_opens_one_workspace(
     frames: list[StageRunner],
     workspace: list[str],
 ) -> None:
-    composed = count(prepare_module, "to_experiment")
+    composed = count(checked_config, "to_experiment")
     opened = count(prepare_module, "open_workspace")
     drawn = count(names.secrets, "token_hex")
     done = in_process_cli("stage=deploy", *workspace)
