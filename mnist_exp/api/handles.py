@@ -75,11 +75,13 @@ class Run:
     def past(self) -> PastRun:
         """The records of the run, with the present state of a job that has not ended."""
         saved = self._past.record
-        if saved.stage in JOB_STAGES and not saved.status.is_finished:
+        is_final = self._past.is_saved and saved.status.is_finished
+        if saved.stage in JOB_STAGES and not is_final:
             with self._origin.context() as context:
                 job = NamedJob(context, saved.name)
                 folders = job.run.folders if job.run else self._past.folders
-                self._past = PastRun([job.record()], folders[-1:])
+                is_saved = job.run is not None and job.run.record.status.is_finished
+                self._past = PastRun([job.record()], folders[-1:], is_saved)
         return self._past
 
     @property
@@ -192,13 +194,14 @@ class Run:
         Raises:
             JobError: The job failed or was canceled.
         """
-        if not self.status.is_finished:
+        # Later stages read the saved record. The job may have ended before its record is saved.
+        if not (self.status.is_finished and self._past.is_saved):
             stage = self._past.record.stage
             with self._origin.context() as context:
                 continues = context.workspace.outlives_command
             if continues:
-                overrides = [*self._carried(stage), f"run={self.name}"]
-                self._past, _ = self._run(stage, overrides, {})
+                # The other values of the config are read from the run folder.
+                self._past, _ = self._run(stage, [f"run={self.name}"], {})
             else:
                 self._watch_background()
         if self.status.ended_badly:

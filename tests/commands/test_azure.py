@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+import mnist_exp as mx
 from mnist_exp.config import Stage
+from mnist_exp.records import load_record
 from tests.azure_emulator.engines import LocalEngine, StubEngine
 from tests.support.azure_commands import TUTORIAL, StartEmulator
 from tests.support.command_line import Cli
-from tests.support.emulated_azure import AzureStages, use_emulator
+from tests.support.emulated_azure import SMALL_CODE, AzureStages, use_emulator
+from tests.support.waiting import eventually
 
 
 @pytest.mark.azure
@@ -108,6 +111,20 @@ def test_the_printed_command_resumes_a_submitted_sweep(azure: StartEmulator, cli
     cli.ok(*shlex.split(found[1]))
     assert len(emulator.recorded("job.put")) == 1
     assert cli.records("sweep")[-1]["status"] == "Completed"
+
+
+def test_wait_saves_the_result_of_a_job_that_has_ended(
+    azure: StartEmulator, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = azure(StubEngine())
+    use_emulator(emulator, digits, monkeypatch)
+    AzureStages(emulator, tmp_path / "before", digits).run(Stage.compute)
+    job = {"job.code": SMALL_CODE, "outputs_dir": tmp_path / "api", "display": "none"}
+    run = mx.train("profile=azure", wait=False, **job)
+    eventually(lambda: run.status == "Completed")
+    assert load_record(run.folder / "run.json").status == "NotStarted"
+    assert run.wait().metrics == {"validation_acc": 0.7}
+    assert load_record(run.folder / "run.json").status == "Completed"
 
 
 @pytest.mark.azure
