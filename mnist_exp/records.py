@@ -42,7 +42,7 @@ _TYPES: dict[str, Any] = {
 }
 RECORD_NAME = "run.json"
 #: File name, in a run folder, of the output of a command in the background.
-COMMAND_LOG = "command.log"
+COMMAND_LOG = "mnist_exp_background.log"
 #: File name, in a run folder, of the lock that a command holds while it runs its stage.
 COMMAND_LOCK = ".mnist_exp.lock"
 _INDEX_NAME = "index.jsonl"

@@ -8,6 +8,7 @@ import time
 from functools import cached_property
 
 from mnist_exp.config import Stage
+from mnist_exp.errors import RefusedError
 from mnist_exp.past_runs import PastRun, with_status
 from mnist_exp.records import Record
 from mnist_exp.results import JobResult
@@ -58,6 +59,12 @@ class NamedJob:
         Raises:
             RefusedError: The job does not run.
         """
+        if self.is_running and self.run and self.run.record.status is JobStatus.NOT_STARTED:
+            raise RefusedError(
+                f"run: must name a job that has started, got {self.name}, a variant that waits; "
+                "cancel the variant when it runs, or press Ctrl-C in the terminal of the multirun "
+                "to cancel all its variants"
+            )
         self._context.workspace.cancel_job(self.name)
         # Without this loop, the next command would follow the ending command, instead of resuming
         # the job.

@@ -149,7 +149,7 @@ def test_a_job_continues_after_its_terminal_was_closed(
     ) as process:
         os.close(side)
         # The job's process has started, but the command may still wait until the job runs.
-        eventually(lambda: list(cli.outputs.glob("runs/*/*/command.log")), PATIENCE_S)
+        eventually(lambda: list(cli.outputs.glob("runs/*/*/mnist_exp_background.log")), PATIENCE_S)
         os.close(terminal)
         process.wait(PATIENCE_S)
     eventually(lambda: list(cli.outputs.glob("runs/*/*/run.json")), PATIENCE_S)
@@ -169,7 +169,7 @@ def test_a_job_continues_after_its_terminal_was_closed(
     assert (record["status"], record["metrics"]) == ("Completed", {"score": 2.0})
     assert Path(record["paths"]["learning_curves"]).is_file()
     assert "a-secret-token" not in (Path(record["paths"]["folder"]) / "job.json").read_text()
-    (output,) = cli.outputs.glob("runs/*/*/command.log")
+    (output,) = cli.outputs.glob("runs/*/*/mnist_exp_background.log")
     assert re.search(r"  metrics +score=2\n", output.read_text())
     assert not [path for path in output.parent.rglob("*") if path.is_file() and
                 b"a-secret-token" in path.read_bytes()]  # fmt: skip
@@ -178,7 +178,7 @@ def test_a_job_continues_after_its_terminal_was_closed(
 def test_a_sweep_is_canceled_killed_and_resumed(cli: InProcessCli) -> None:
     started = cli.ok(*own("sweep", "wait=false"))
     name = name_in(started.stdout)
-    (output,) = cli.outputs.glob("runs/*/*/command.log")
+    (output,) = cli.outputs.glob("runs/*/*/mnist_exp_background.log")
     assert f"its output is in {output.relative_to(cli.folder)}\n" in started.stderr
     for stage in ("status", "logs", "cancel"):
         command = f"mnist-exp --config-dir own/conf stage={stage} run={name}"
@@ -238,4 +238,4 @@ def test_ctrl_c_before_the_job_runs_ends_the_process(cli: InProcessCli) -> None:
 def test_a_dry_run_starts_no_process(cli: InProcessCli) -> None:
     done = cli.ok(*own("train", "wait=false", "dry_run=true"))
     assert "type: command" in done.stdout
-    assert not list(cli.outputs.glob("runs/*/*/command.log"))
+    assert not list(cli.outputs.glob("runs/*/*/mnist_exp_background.log"))

@@ -214,6 +214,8 @@ def test_the_variants_of_a_killed_multirun_resume_by_name(make_folder: MakeFolde
 def test_interrupts_cancel_one_variant_or_all(make_folder: MakeFolder) -> None:
     cli, arguments = make_folder("canceled")
     with waiting_multirun(cli, arguments) as process:
+        refused = cli("stage=cancel", f"run={cli.records('train')[3]['name']}")
+        assert "a variant that waits; cancel the variant when it runs" in refused.stderr
         cli.ok("stage=cancel", f"run={cli.records('train')[1]['name']}")
         # The last variant takes the place of the canceled variant.
         eventually((cli.folder / "there_4_1").exists, PATIENCE_S)

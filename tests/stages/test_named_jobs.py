@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from mnist_exp.config import Stage
+from mnist_exp.errors import RefusedError
+from mnist_exp.file_locks import locked
 from mnist_exp.metrics import MetricPoint
+from mnist_exp.records import COMMAND_LOCK, Record
 from mnist_exp.results import JobResult
 from mnist_exp.stages import RUNNERS, run_stage
 from mnist_exp.status import JobStatus
@@ -34,6 +37,18 @@ def test_a_cancel_request_stays_after_an_interrupt(outputs: RecordedOutputs) -> 
     with pytest.raises(KeyboardInterrupt):
         run(outputs, Stage.cancel, "run=sweep")
     assert outputs.display.messages[-1] == "the cancel request stays; sweep ends soon"
+
+
+def test_a_variant_that_waits_cannot_be_canceled(outputs: RecordedOutputs) -> None:
+    waiting = outputs.path / "runs" / "waiting"
+    record = Record(Stage.train, "late", JobStatus.NOT_STARTED, started="2026-11-01T00:00:00+00:00")
+    with locked(waiting / COMMAND_LOCK):
+        record.save(waiting)
+        outputs.index.add(record, waiting)
+        with pytest.raises(
+            RefusedError, match="got late, a variant that waits; cancel the variant"
+        ):
+            run(outputs, Stage.cancel, "run=late")
 
 
 @pytest.mark.external  # matplotlib lists the fonts of the machine

@@ -161,7 +161,7 @@ def test_the_own_files_of_a_run_folder_stay(
     monkeypatch.chdir(tmp_path)
     # The commands used hydra.run.dir=project.
     project = tmp_path / "project"
-    own = {"figures/mine.png", ".hydra/mine.yaml", "code/train.py", ".lock"}
+    own = {"figures/mine.png", ".hydra/mine.yaml", "code/train.py", ".lock", "command.log"}
     written = {"figures/curves.png", ".hydra/config.yaml", "config.json", COMMAND_LOG, COMMAND_LOCK}
     for name in own | written:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
