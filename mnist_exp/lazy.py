@@ -82,6 +82,13 @@ def insights() -> ModuleType:
     return module
 
 
+def report_page() -> ModuleType:
+    """Return `mnist_exp.report.page`, which only `stage=report` needs."""
+    from mnist_exp.report import page as module
+
+    return module
+
+
 def datasets() -> ModuleType:
     """Return `mnist_exp.datasets`, which imports numpy and pooch."""
     from mnist_exp import datasets as module

@@ -41,6 +41,8 @@ _TYPES: dict[str, Any] = {
     "seed": int | None,
 }
 RECORD_NAME = "run.json"
+#: File name, in a run folder, of the page that `stage=report` writes.
+REPORT_NAME = "report.html"
 #: File name, in a run folder, of the output of a command in the background.
 COMMAND_LOG = "mnist_exp_background.log"
 #: File name, in a run folder, of the lock that a command holds while it runs its stage.

@@ -39,6 +39,7 @@ _READ: dict[Stage, tuple[str, ...]] = {
     Stage.logs: ("endpoint.name", "endpoint.log_lines", "endpoint.deployment.name"),
     Stage.cancel: (),
     Stage.compare: ("figure_format",),
+    Stage.report: (),
     Stage.runs: ("runs",),
     Stage.prune: ("prune", "runs"),
     Stage.cleanup: (

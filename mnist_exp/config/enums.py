@@ -25,6 +25,7 @@ class Stage(StrEnum):
     cancel = "cancel"
     runs = "runs"
     compare = "compare"
+    report = "report"
     prune = "prune"
     cleanup = "cleanup"
     doctor = "doctor"
@@ -60,7 +61,7 @@ class Stage(StrEnum):
         """Whether the stage has a run folder with a record. The other stages only print results."""
         return self not in (
             *(Stage.status, Stage.logs, Stage.cancel),
-            *(Stage.runs, Stage.compare, Stage.prune, Stage.doctor),
+            *(Stage.runs, Stage.compare, Stage.report, Stage.prune, Stage.doctor),
         )
 
 

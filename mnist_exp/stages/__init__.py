@@ -13,6 +13,7 @@ from mnist_exp.stages.invoke import InvokeStage
 from mnist_exp.stages.prune import PruneStage
 from mnist_exp.stages.recording import run_stage
 from mnist_exp.stages.register import RegisterStage
+from mnist_exp.stages.report import ReportStage
 from mnist_exp.stages.runs import RunsStage
 from mnist_exp.stages.sweep import SweepStage
 from mnist_exp.stages.train import TrainStage
@@ -33,6 +34,7 @@ RUNNERS: dict[Stage, type[StageRunner]] = {
         CancelStage,
         RunsStage,
         CompareStage,
+        ReportStage,
         PruneStage,
         CleanupStage,
         DoctorStage,

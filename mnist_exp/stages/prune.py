@@ -19,7 +19,14 @@ from pathlib import Path
 from mnist_exp.config import Stage
 from mnist_exp.errors import MnistExpError
 from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs, selected, with_status
-from mnist_exp.records import COMMAND_LOCK, COMMAND_LOG, RECORD_NAME, Record, shown_path
+from mnist_exp.records import (
+    COMMAND_LOCK,
+    COMMAND_LOG,
+    RECORD_NAME,
+    REPORT_NAME,
+    Record,
+    shown_path,
+)
 from mnist_exp.results import StoredJob, counted, size_text
 from mnist_exp.stages.context import StageRunner
 from mnist_exp.stages.resume import CONFIG_NAME
@@ -165,7 +172,15 @@ def _run_files(record: Record, folder: Path, reason: str) -> _Candidate:
     contain files of the user.
     """
     figures = {f"figures/{Path(path).name}" for path in record.paths.values()}
-    names = (RECORD_NAME, CONFIG_NAME, COMMAND_LOG, COMMAND_LOCK, *_HYDRA_FILES, *figures)
+    names = (
+        RECORD_NAME,
+        REPORT_NAME,
+        CONFIG_NAME,
+        COMMAND_LOG,
+        COMMAND_LOCK,
+        *_HYDRA_FILES,
+        *figures,
+    )
     paths = [path for path in (folder / name for name in names) if path.is_file()]
     size = sum(path.stat().st_size for path in paths)
     return _Candidate(

@@ -15,7 +15,7 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     "stage": (
         ["stage=trian"],
         "stage: must be one of compute, train, sweep, register, deploy, invoke, status, logs, "
-        "cancel, runs, compare, prune, cleanup, doctor, all, got trian",
+        "cancel, runs, compare, report, prune, cleanup, doctor, all, got trian",
     ),
     "option": (
         ["workspace=aws"],
@@ -231,7 +231,8 @@ def test_every_missing_value_is_reported(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err.splitlines() == [
         "error: registration.name: must be given; add registration.name=...",
         "error: stage: must be one of compute, train, sweep, register, deploy, invoke, status, "
-        "logs, cancel, runs, compare, prune, cleanup, doctor, all; add e.g. stage=all, or run "
+        "logs, cancel, runs, compare, report, prune, cleanup, doctor, all; add e.g. stage=all, "
+        "or run "
         "mnist-exp --help",
     ]
 

@@ -1,4 +1,4 @@
-"""stage=cancel and stage=compare: an interrupt, and a figure that cannot be drawn."""
+"""stage=cancel, stage=compare and stage=report: an interrupt, a figure, and a page."""
 
 from typing import Any
 
@@ -61,3 +61,20 @@ def test_a_figure_that_cannot_be_drawn_is_a_warning(outputs: RecordedOutputs) ->
     *names, warning = outputs.display.messages
     assert names == ["one", "two"]
     assert warning.startswith("warning: figure comparison: could not be drawn (")
+
+
+def test_a_report_is_written_beside_the_record(outputs: RecordedOutputs) -> None:
+    outputs.add(Stage.train, "one")
+    run(outputs, Stage.report, "run=one")
+    (page,) = outputs.path.glob("runs/**/report.html")
+    assert (page.parent / "run.json").exists()
+    assert "train one" in page.read_text(encoding="utf-8")
+
+
+def test_a_report_needs_a_job_with_a_run_folder(outputs: RecordedOutputs) -> None:
+    outputs.add(Stage.train, "one")
+    workspace: Any = Interrupted()
+    for override, rule in (("seed=1", "run: must name the job"), ("run=x_0", "run: must name a")):
+        context = outputs.context(Stage.report, override, opener=lambda: workspace)
+        (fault,) = RUNNERS[Stage.report](context).faults()
+        assert fault.startswith(rule)

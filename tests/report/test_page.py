@@ -1,0 +1,159 @@
+"""report.html: its order, its safety, its size, and the page in a browser."""
+
+import json
+import math
+import re
+import shlex
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.config import Stage
+from mnist_exp.metrics import MetricPoint
+from mnist_exp.records import Record
+from mnist_exp.report.page import report_page
+from mnist_exp.report.page.content import MAX_POINTS, page_content, thinned, train_command
+from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.journal import Created, Decided, Ended, Entry, Logged, Resumed, Started
+
+HOSTILE = "</script><script>document.title='injected'</script>"
+
+
+def sweep(trials: int, intervals: int) -> tuple[Record, list[Entry]]:
+    """Return a sweep: every third trial was cut, and every fifth trial failed without a value."""
+    journal: list[Entry] = [Created(sweep={"objective": {"goal": "maximize"}})]
+    entries = []
+    for index in range(trials):
+        status = "Failed" if index % 5 == 4 else "Canceled" if index % 3 == 2 else "Completed"
+        count = {"Failed": 0, "Canceled": (intervals + 1) // 2, "Completed": intervals}[status]
+        values = [math.nan if step == 1 else (index + step) / 7 for step in range(count)]
+        journal.append(Started(trial=index, at=index))
+        points = [MetricPoint("acc", value, 0, index) for value in values]
+        journal += [Logged(point=point, at=index) for point in points]
+        journal.append(Ended(trial=index, status=status, at=index + 3))
+        best = max((value for value in values if not math.isnan(value)), default=None)
+        entry = {"name": f"sweep_{index}", "status": status, "best": best, "last": best}
+        entry |= {"parameters": {"rate": (index + 1) / 1e3, "kind": "a"}, "duration_s": 3.0}
+        cut = count if status == "Canceled" else None
+        entries.append(entry | {"events": count, "cut": cut, "why": HOSTILE})
+    top = max(entries, key=lambda entry: entry["best"] or 0, default=None)
+    best = top and {**top, "value": top["best"], "metrics": {}}
+    record = Record(
+        Stage.sweep,
+        "sweep",
+        JobStatus.COMPLETED,
+        "",
+        primary_metric="acc",
+        trials=entries,
+        best=best,
+    )
+    return record, journal
+
+
+def content(page: str) -> dict[str, object]:
+    """Return the JSON that the page contains."""
+    found = re.search(r'id="content">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return dict(json.loads(found[1]))
+
+
+class Elements(HTMLParser):
+    """The start tags of a page, and its sections in their order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.sections: list[str | None] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Add a tag."""
+        self.tags.append(tag)
+        if tag == "section":
+            self.sections.append(dict(attrs)["id"])
+
+
+def test_the_page_has_its_parts_in_order_and_text_of_the_run_adds_no_element() -> None:
+    record, journal = sweep(8, 4)
+    page = report_page(record.with_changes(name=HOSTILE, log_tail=[HOSTILE]), journal)
+    elements = Elements(page)
+    order = "answer savings parallel curves panels importance table timeline best config journal"
+    assert elements.sections == order.split()
+    assert elements.tags.count("script") == 2
+    assert content(page)["log_tail"] == [HOSTILE]
+    assert page == report_page(record.with_changes(name=HOSTILE, log_tail=[HOSTILE]), journal)
+
+
+def test_the_page_is_small() -> None:
+    assert len(report_page(*sweep(40, 10)).encode()) < 100_000
+    assert len(report_page(*sweep(1000, 100)).encode()) < 2_000_000
+
+
+def test_a_long_curve_keeps_its_first_best_cut_and_last_points() -> None:
+    values = [(at, 1.0 if at == 777 else 0.5) for at in range(1, 1001)]
+    kept = thinned(values, "maximize", cut=333)
+    assert len(kept) <= MAX_POINTS
+    assert {1, 777, 333, 1000} <= {at for at, _ in kept}
+    lowest = [(at, 0.0 if at == 778 else value) for at, value in values]
+    assert 778 in dict(thinned(lowest, "minimize"))
+    assert len(thinned([(at, math.nan) for at in range(500)])) <= MAX_POINTS
+
+
+def test_the_journal_gives_curves_times_and_events() -> None:
+    record, journal = sweep(1, 3)
+    again = [Resumed(again=(0,), at=5), Started(trial=0, at=6)]
+    more = [Logged(point=MetricPoint("acc", 0.25), at=7), Decided(0, None, HOSTILE, at=8)]
+    found = page_content(record, [*journal, *again, *more, Ended(0, "Failed", at=9)])
+    assert found["trials"][0]["curve"] == [[1, 0.25]]
+    assert found["trials"][0]["span"] == [6, 9]
+    assert [8, f"trial 0: {HOSTILE}"] in found["journal"]
+    assert page_content(*sweep(1, 3))["trials"][0]["curve"][1] == [2, None]
+
+
+def test_a_command_repeats_the_overrides_without_those_of_the_sweep() -> None:
+    record = Record(Stage.sweep, "s", JobStatus.COMPLETED, "")
+    record = record.with_changes(overrides=["stage=sweep", "sweep=grid", "seed=3", "run=x"])
+    command = train_command(record, {"rate": 0.5, "kind": "it's \\ $a"})
+    assert shlex.split(command) == [
+        *("mnist-exp", "stage=train", "seed=3"),
+        *("++job.inputs.rate=0.5", "++job.inputs.kind='it\\'s \\\\ $a'"),
+    ]
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+@pytest.mark.parametrize(
+    ("fragment", "trials"), [("", 8), ("#top=3&pin=sweep_7", 3), ("#status=Failed", 1)]
+)
+def test_a_browser_draws_the_page_without_a_message(
+    tmp_path: Path, fragment: str, trials: int
+) -> None:
+    record, journal = sweep(8, 4)
+    (tmp_path / "report.html").write_text(report_page(record, journal), encoding="utf-8")
+    found = _opened(tmp_path, fragment)
+    assert f"{trials} of 8 trials" in found.stdout
+    assert found.stdout.count("Copy overrides") == trials + found.stdout.count('"Copy overrides"')
+    assert "CONSOLE" not in found.stderr
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_browser_draws_a_failed_run_and_an_empty_sweep(tmp_path: Path) -> None:
+    failed = Record(Stage.train, "t", JobStatus.FAILED, "", why=HOSTILE, log_tail=[HOSTILE])
+    for record in (failed, failed.with_changes(stage=Stage.sweep, primary_metric="acc")):
+        (tmp_path / "report.html").write_text(report_page(record), encoding="utf-8")
+        found = _opened(tmp_path, "")
+        assert "The run has no value of a metric." in found.stdout.rpartition("<script")[0]
+        assert "<title>injected" not in found.stdout
+        assert "CONSOLE" not in found.stderr
+
+
+def _opened(folder: Path, fragment: str) -> subprocess.CompletedProcess[str]:
+    """Return the page after its script has run, and the messages of the browser."""
+    address = f"{(folder / 'report.html').as_uri()}{fragment}"
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr")
+    command = ["chromium", *flags, f"--user-data-dir={folder}/browser", "--dump-dom", address]
+    return subprocess.run(command, capture_output=True, text=True, check=True)
