@@ -99,8 +99,8 @@ __all__ = [
 class ExperimentConfig:
     """The whole config of an experiment, composed from `conf/config.yaml`."""
 
-    # compute, train, sweep, register, deploy, invoke, status, logs, cancel, runs, compare, prune,
-    # cleanup, doctor or all.
+    # compute, train, sweep, register, deploy, invoke, status, logs, cancel, runs, compare, report,
+    # prune, cleanup, doctor or all.
     stage: Stage = MISSING
     # true prints the objects that the command would create, as Azure ML's YAML. The command then
     # creates no objects.

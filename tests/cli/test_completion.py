@@ -57,4 +57,4 @@ def test_a_shell_gets_the_values(
     monkeypatch.setenv("COMP_LINE", "mnist-exp stage=re")
     monkeypatch.setattr("sys.argv", ["mnist-exp", "-sc", "query=bash"])
     main()
-    assert capsys.readouterr().out == "stage=register\n"
+    assert capsys.readouterr().out.split() == ["stage=register", "stage=report"]
