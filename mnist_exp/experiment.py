@@ -1,8 +1,9 @@
 """The experiment: the composed config, and values that are computed from the config."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -54,12 +55,14 @@ class Experiment(ExperimentConfig):
         """Return the experiment without the values of environment variables.
 
         A text with a variable of the caller's environment becomes the text as written. Names and
-        keys without a group keep their values, because a stage uses these values to find records.
+        keys without a group keep their values, because a stage uses these values to find records. A
+        type keeps its value, because the other keys depend on the type.
         """
-        hidden = deepcopy(self)
+        # `replace` drops the cached `parsed_sweep`, which contains the values.
+        hidden = replace(deepcopy(self))
         for key, written in self.interpolations.items():
             *groups, name = key_names(key)
-            if "." in key and name != "name":
+            if "." in key and name not in ("name", "type"):
                 _replace_text(hidden, groups, name, written)
         for owner in (hidden.job, hidden.endpoint.deployment):
             owner.environment_variables = shown_values(owner.environment_variables)
@@ -90,10 +93,11 @@ def _replace_text(config: Any, groups: Sequence[str], name: str, text: str) -> N
     owner = config
     for group in groups:
         owner = owner[int(group)] if isinstance(owner, list) else _values(owner)[group]
-    if isinstance(owner, list):
-        owner[int(name)] = text
-    elif isinstance(_values(owner).get(name), str):
-        _values(owner)[name] = text
+    values, key = (owner, int(name)) if isinstance(owner, list) else (_values(owner), name)
+    # A number or a member of an enum does not contain the text of a variable.
+    with suppress(KeyError):
+        if type(values[key]) is str:
+            values[key] = text
 
 
 def _values(owner: Any) -> dict[str, Any]:

@@ -52,11 +52,15 @@ def test_a_dry_run_shows_the_job_whose_model_is_registered(outputs: RecordedOutp
         assert path.startswith(f"azureml://jobs/{job}/outputs/")
 
 
+TEXTS = ("mine", "uri_file", "managed", "choice")
+
+
 def test_a_dry_run_shows_no_value_of_the_callers_environment(
     outputs: RecordedOutputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINE", "a secret")
-    monkeypatch.setenv("NAME", "mine")
+    for name, text in zip(("NAME", "KIND", "WHO", "CHOICE"), TEXTS, strict=True):
+        monkeypatch.setenv(name, text)
     experiment = outputs.config(
         Stage.all,
         "endpoint.description=${oc.env:MINE}",
@@ -67,12 +71,23 @@ def test_a_dry_run_shows_no_value_of_the_callers_environment(
         "+job.environment_variables.A=${oc.env:MINE}",
         "+endpoint.deployment.environment_variables.B=${oc.env:MINE}",
         "registration.name=${oc.env:NAME}",
+        "+job.inputs.typed={type: '${oc.env:KIND}', path: azureml:words:1}",
+        "job.identity=${oc.env:WHO}",
+        "+sweep.search_space.word={type: '${oc.env:CHOICE}', values: ['${oc.env:MINE}', b]}",
     )
+    # The checks create the plan of the sweep before the dry run hides the values.
+    assert experiment.parsed_sweep[1] == []
     shown = {each.kind: each.content for each in planned(experiment.with_hidden_values())}
     assert "a secret" not in str(shown)
     assert "a secret" in str(planned(experiment))
     inputs = shown["train"]["inputs"]
     assert inputs["direct"] == "${oc.env:MINE}"
     assert inputs["indirect"] == "${endpoint.description}"
-    # The name selects the model.
+    # The name selects the model. A type selects a class, and has its own rules.
     assert shown["model"]["name"] == "mine"
+    assert inputs["typed"]["type"] == "uri_file"
+    assert shown["train"]["identity"] == {"type": "managed_identity"}
+    assert shown["sweep"]["search_space"]["word"] == {
+        "type": "choice",
+        "values": ["${oc.env:MINE}", "b"],
+    }
