@@ -26,7 +26,7 @@ from mnist_exp.cli.written_text import keep_written_texts
 from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
 from mnist_exp.errors import ConfigError
 from mnist_exp.experiment import Experiment
-from mnist_exp.hidden_values import key_below, key_names, variable_name
+from mnist_exp.hidden_values import key_below, key_names
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -196,8 +196,7 @@ def _encoding_faults(key: str, value: Any) -> Iterator[str]:
         for part in value:
             yield from _encoding_faults(key, part)
     elif isinstance(value, str) and not is_utf8(value):
-        shown = "other bytes" if variable_name(key) else repr(value)
-        yield f"{key}: must be UTF-8 text, got {shown}; correct the value"
+        yield f"{key}: must be UTF-8 text, got other bytes; correct the value"
 
 
 def _missing(key: str) -> str:

@@ -37,6 +37,9 @@ _NO_OPTION = "Config group override must be a string or a list"
 #: The part of a message in which Hydra quotes a bad override.
 _OVERRIDE = re.compile(r"(?:^Error merging override |^To append to your config use \+)(.*)", re.M)
 
+#: The beginning of the message for an interpolation whose value has the wrong type.
+_WRONG_TYPE = re.compile(r"While dereferencing interpolation '(.*?)': ")
+
 #: Azure ML's own references, which Hydra reads as interpolations.
 _AZURE_REFERENCE = re.compile(r"\$\{\{")
 _WITHOUT_DOLLAR = (
@@ -145,7 +148,7 @@ def _explain_value(error: OmegaConfBaseException, override: str) -> str:
         named = re.search(r"Missing mandatory value: (\S+)", message)
         return _explain_missing(named.group(1) if named else key)
     if isinstance(error, InterpolationResolutionError | GrammarParseError):
-        return f"{key}: {_explain_interpolation(error, _one_line(message))}"
+        return f"{key}: {_explain_interpolation(error, key, _one_line(message))}"
     if "does not support deletion" in message:
         value = "{}" if "mapping" in describe(type_at(key)) else "..."
         return f"~{key}: cannot be deleted, only set; write {key}={value}"
@@ -182,7 +185,10 @@ def _replacing(above: str) -> str:
     )
 
 
-def _explain_interpolation(error: OmegaConfBaseException, message: str) -> str:
+def _explain_interpolation(error: OmegaConfBaseException, key: str, message: str) -> str:
+    # OmegaConf's message also contains the value of the interpolation, which may be a secret.
+    if written := _WRONG_TYPE.match(message):
+        return f"must be {describe(type_at(key))}, got another value from {written[1]}"
     if not isinstance(error, GrammarParseError):
         return message
     # OmegaConf's message contains only the first invalid character, not the whole value. The

@@ -49,6 +49,14 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
         ["sweep.limits.max_trials=5"],
         "sweep.limits.max_trials: no such key (did you mean max_total_trials?)",
     ),
+    "type of a value of the environment": (
+        ["model.epochs=${oc.env:PATH}"],
+        "model.epochs: must be a whole number, got another value from ${oc.env:PATH}",
+    ),
+    "choice from the environment": (
+        ["job.identity=${oc.env:PATH}"],
+        "must be one of user, managed or null, got another value from ${oc.env:PATH}",
+    ),
     "key in a mapping": (["job={nope: 2}"], "job.nope: no such key; job has experiment_name"),
     "added key": (["+model.epoch=3"], "model.epoch: no such key (did you mean epochs?)"),
     "forced key": (["++model.epoch=3"], "model.epoch: no such key (did you mean epochs?)"),

@@ -193,7 +193,7 @@ def test_bytes_that_are_not_utf8_are_one_line(in_process_cli: InProcessCli) -> N
     other = {"OTHER": "a\udcff"}
     for words, line in {
         ("stage=train", "job.experiment_name=a\udcff"): "'job.experiment_name': the argument must",
-        ("stage=runs", "outputs_dir=${oc.env:OTHER}"): "outputs_dir: must be UTF-8 text, got 'a\\u",
+        ("stage=runs", "outputs_dir=${oc.env:OTHER}"): "outputs_dir: must be UTF-8 text, got oth",
         (
             "stage=train",
             "+job.environment_variables.A=${oc.env:OTHER}",
