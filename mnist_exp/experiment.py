@@ -93,7 +93,8 @@ def _replace_text(config: Any, groups: Sequence[str], name: str, text: str) -> N
     owner = config
     for group in groups:
         owner = owner[int(group)] if isinstance(owner, list) else _values(owner)[group]
-    values, key = (owner, int(name)) if isinstance(owner, list) else (_values(owner), name)
+    values: Any = owner if isinstance(owner, list) else _values(owner)
+    key = int(name) if isinstance(owner, list) else name
     # A number or a member of an enum does not contain the text of a variable.
     with suppress(KeyError):
         if type(values[key]) is str:
