@@ -109,13 +109,20 @@ def print_comparison(variants: Sequence[ComparedVariant], console: Console) -> N
     console.print()
     width = table_width(console)
     print_table(console, comparison_table(records, labels, width))
-    for variant in variants:
-        if why := variant.record.why:
-            status = variant.record.status.value
-            print_line(console, f"  {variant.number} {status}: {plain(why)}")
+    for (status, why), numbers in _reasons(variants).items():
+        print_line(console, f"  {', '.join(map(str, numbers))} {status}: {plain(why)}")
     if groups := seed_groups(variants):
         console.print()
         print_table(console, _seeds_table(groups, _metrics(records), width))
+
+
+def _reasons(variants: Sequence[ComparedVariant]) -> dict[tuple[str, str], list[int]]:
+    """Return (status, reason) -> the numbers of the variants, for variants with a reason."""
+    numbers: dict[tuple[str, str], list[int]] = {}
+    for variant in variants:
+        if why := variant.record.why:
+            numbers.setdefault((variant.record.status.value, why), []).append(variant.number)
+    return numbers
 
 
 def _labels(overrides: Sequence[Sequence[str]]) -> list[str]:

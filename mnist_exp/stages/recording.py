@@ -76,11 +76,16 @@ class Recording:
         self.record = _new_record(runner)
         self._context = runner.context
         self._began = time.monotonic()
+        self._ended: float | None = None
         self._is_in_index = False
 
     def queue(self) -> None:
         """Write the record of a stage that starts later, with the status NotStarted."""
         self._save(status=JobStatus.NOT_STARTED)
+
+    def stop_clock(self) -> None:
+        """End the duration of the stage now, although the stage still saves its results."""
+        self._ended = time.monotonic()
 
     def __enter__(self) -> Self:
         """Write the record with the status Running."""
@@ -96,7 +101,8 @@ class Recording:
     ) -> None:
         """Write the record with its final status."""
         changes = {} if error is None else self._changes(error)
-        self._save(duration_s=round(time.monotonic() - self._began, 3), **changes)
+        ended = time.monotonic() if self._ended is None else self._ended
+        self._save(duration_s=round(ended - self._began, 3), **changes)
         if self.record.stage.trains and has_ended(self.record):
             hide_kept_values(self._context, self.record)
 

@@ -58,6 +58,10 @@ class WaitingVariant:
         self._has_started = True
         self._recording.__enter__()
 
+    def stop_clock(self) -> None:
+        """End the duration of the variant. Its figures wait for the figures of other variants."""
+        self._recording.stop_clock()
+
     def end(self, outcome: Outcome) -> None:
         """Write the record with the result of the job, and draw the figures of the job.
 
@@ -158,6 +162,8 @@ class _RowObserver:
     def job_changed(self, job: JobResult) -> None:
         """Show the new state of the job."""
         self._began = self._began or time.monotonic()
+        if job.status.is_finished:
+            self._variant.stop_clock()
         points = job.metrics.get(self._metric, ())
         row = TrialResult(
             name=f"{_MULTIRUN}_{self._variant.number}",

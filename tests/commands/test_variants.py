@@ -228,7 +228,7 @@ def test_interrupts_cancel_one_variant_or_all(make_folder: MakeFolder) -> None:
     records = cli.records("train")
     statuses = [record["status"] for record in records]
     assert statuses == ["Completed", "Canceled", "Canceled", "Canceled"]
-    assert out.count("Canceled: canceled by the user") == 3
+    assert "  1, 2, 3 Canceled: canceled by the user\n" in out
     assert all(f"canceled: {record['name']}" in err for record in records[1:])
     assert "canceled: all jobs of this command have ended" in err
     assert "Traceback" not in err

@@ -71,6 +71,12 @@ def test_each_variant_is_a_row_and_a_failed_one_says_why():
     assert "over seeds" not in text
 
 
+def test_the_reason_of_several_variants_is_one_line():
+    boom, pop = (record(status=JobStatus.FAILED, why=why) for why in ("boom", "pop"))
+    text = printed(("seed=1", boom), ("seed=2", pop), ("seed=3", boom))
+    assert text.splitlines()[-2:] == ["  0, 2 Failed: boom", "  1 Failed: pop"]
+
+
 def test_metrics_of_the_end_come_first_where_there_is_little_room():
     narrow, wide = compared(variants(), width=50), compared(variants(), width=120)
     assert "test_" in narrow

@@ -58,7 +58,11 @@ class RecordingDisplay:
         self.messages.append(f"resumable {record.name}")
 
     def watching(
-        self, total_events: int | None, primary_metric: str, trials: int | None = None
+        self,
+        total_events: int | None,
+        primary_metric: str,
+        trials: int | None = None,
+        noun: str = "trial",
     ) -> "RecordingDisplay":
         """Return the observer."""
         return self
