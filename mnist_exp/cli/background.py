@@ -101,9 +101,14 @@ def run_in_background(runner: StageRunner, flags: Sequence[str] = ()) -> Record:
 
 
 def _runs(context: StageContext, name: str) -> bool:
-    """Return whether the second process runs the stage, and the job runs."""
-    is_in_stage = is_locked(context.folder / COMMAND_LOCK)
-    return is_in_stage and context.workspace.find_job(name) is JobStatus.RUNNING
+    """Return whether the second process runs the stage, and the job has its MLflow run.
+
+    A job without a folder in its result may still fail to start, e.g. because the disk is full.
+    """
+    if not is_locked(context.folder / COMMAND_LOCK):
+        return False
+    job = context.workspace.job_result(name)
+    return job is not None and job.status is JobStatus.RUNNING and job.folder is not None
 
 
 def _started(name: str, log: Path) -> "tuple[subprocess.Popen[bytes], BinaryIO]":

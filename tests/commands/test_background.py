@@ -9,13 +9,18 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from mnist_exp.cli.background import run_in_background
 from mnist_exp.config import Stage
+from mnist_exp.errors import JobError
+from mnist_exp.file_locks import locked
+from mnist_exp.records import COMMAND_LOCK
 from mnist_exp.results import JobResult
 from mnist_exp.stages import RUNNERS
 from mnist_exp.status import JobStatus
@@ -216,12 +221,35 @@ def test_a_job_that_cannot_start_is_one_line(cli: InProcessCli) -> None:
     assert done.stderr.count("\n") == 1
 
 
+class Starting:
+    """A workspace whose job has no MLflow run yet."""
+
+    outlives_command = False
+
+    def find_job(self, name: str) -> JobStatus:
+        """Return the status of a job whose folder is locked."""
+        return JobStatus.RUNNING
+
+    def job_result(self, name: str) -> JobResult:
+        """Return the result of a job that is only starting."""
+        return JobResult(name, self.find_job(name))
+
+
+def test_a_job_that_is_only_starting_may_still_fail(cli: InProcessCli) -> None:
+    (cli.outputs / "jobs").write_text("a file at the place of a folder")
+    opener: Any = Starting
+    context = RecordedOutputs(cli.outputs).context(Stage.train, opener=opener)
+    config = replace(context.config, outputs_dir=str(cli.outputs))
+    with locked(context.folder / COMMAND_LOCK), pytest.raises(JobError, match="must be a folder"):
+        run_in_background(RUNNERS[Stage.train](replace(context, config=config)))
+
+
 class Interrupted:
     """A workspace whose user presses Ctrl-C while the command waits."""
 
     outlives_command = False
 
-    def find_job(self, name: str) -> JobStatus | None:
+    def job_result(self, name: str) -> JobResult | None:
         """Raise the interrupt of the user."""
         raise KeyboardInterrupt
 
