@@ -42,7 +42,7 @@ def code_faults(
     if outputs == Path(code).resolve():
         yield (
             f"{group}.code: must not be the outputs folder, because its records and keys would be "
-            f"copied with the code, got {code}; choose another folder with outputs_dir="
+            f"copied with the code, got {code}; choose another folder with outputs_dir=DIR"
         )
         return
     try:

@@ -264,5 +264,5 @@ def _store_error(store: Path, error: sqlite3.Error) -> OutputsError:
         remedy = "close the other program that uses the store"
     return OutputsError(
         f"outputs_dir: the MLflow store {store} failed: {error}; "
-        f"{remedy} or choose another folder with outputs_dir="
+        f"{remedy} or choose another folder with outputs_dir=DIR"
     )

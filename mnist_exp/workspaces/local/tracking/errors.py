@@ -40,5 +40,5 @@ def _remedy(error: Exception) -> str:
     if "database is locked" in str(error):
         return "close the other program that uses the store, or wait until it has ended"
     if is_damaged(error):
-        return f"{restore}, or choose another folder with outputs_dir="
-    return f"make space on the disk, {restore}, or choose another folder with outputs_dir="
+        return f"{restore}, or choose another folder with outputs_dir=DIR"
+    return f"make space on the disk, {restore}, or choose another folder with outputs_dir=DIR"
