@@ -32,7 +32,7 @@ INVALID_JSON = (ValueError, RecursionError)
 #: Types of the fields of a record. `load_record` checks these types.
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("name", "started", "workspace", "fingerprint", "why"), str),
-    **dict.fromkeys(("experiment_name", "primary_metric"), str),
+    **dict.fromkeys(("experiment_name", "primary_metric", "goal"), str),
     "overrides": list,
     **dict.fromkeys(("parameters", "metrics", "insights", "paths", "versions"), dict),
     **dict.fromkeys(("best", "model", "endpoint", "compute", "predictions"), dict | None),
@@ -69,6 +69,7 @@ class Record:
         endpoint: For deploy and invoke: a mapping with the keys name, scoring_uri and deployments.
         experiment_name: For train, sweep and all: the experiment that contains the runs in MLflow.
         primary_metric: For train and sweep: the name of the main metric; empty if there is none.
+        goal: For sweep: `maximize` or `minimize`. Empty for other stages and if unknown.
         overrides: The overrides of the command.
         paths: Kind of file or folder (folder, log, figures) -> path.
         fingerprint: A hash of the code and of the settings that influence the result of the stage.
@@ -86,6 +87,7 @@ class Record:
     workspace: str = "local"
     experiment_name: str = ""
     primary_metric: str = ""
+    goal: str = ""
     overrides: Sequence[str] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from mnist_exp.report.format import duration, number, progress, trial_label
 from mnist_exp.report.layout import Column, parameter_table, styled_status
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.ranking import Goal
 
 #: Maximum number of trials in the ranking.
 _RANKED = 10
@@ -101,7 +102,7 @@ def ranking_table(record: Record, width: int) -> Table:
 def _ranked(record: Record) -> list[Mapping[str, Any]]:
     """Return the trials from the best to the worst.
 
-    The record does not contain the goal of the sweep. The value of the best trial shows whether
+    The record of an earlier version has no goal. The value of the best trial then shows whether
     higher or lower is better.
     """
     scored = [trial for trial in record.trials if trial.get("best") is not None]
@@ -109,7 +110,8 @@ def _ranked(record: Record) -> list[Mapping[str, Any]]:
     best = record.best
     if not best or not scored:
         return [*record.trials]
-    higher_is_better = best["value"] >= max(trial["best"] for trial in scored)
+    highest = max(trial["best"] for trial in scored)
+    higher_is_better = record.goal == Goal.MAXIMIZE if record.goal else best["value"] >= highest
     # Python's sort keeps the order of equal elements. Therefore trials with equal values stay in
     # the order of the sweep. The second sort moves the best trial to the front.
     scored.sort(key=lambda trial: -trial["best"] if higher_is_better else trial["best"])

@@ -156,6 +156,7 @@ def _new_record(runner: StageRunner) -> Record:
     return _bare(runner).with_changes(
         experiment_name=config.job.experiment_name if runner.stage.trains else "",
         primary_metric=_primary_metric(config, runner.stage),
+        goal=config.sweep.objective.goal.lower() if runner.stage is Stage.sweep else "",
         overrides=list(config.overrides),
         versions=dict(_versions()),
         git_commit=_git_commit(),

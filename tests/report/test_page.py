@@ -123,6 +123,13 @@ def test_a_command_repeats_the_overrides_without_those_of_the_sweep() -> None:
     ]
 
 
+def test_the_goal_comes_from_the_record_and_then_from_the_journal() -> None:
+    record, journal = sweep(3, 2)
+    assert page_content(record.with_changes(goal="minimize"))["goal"] == "minimize"
+    assert page_content(record, journal)["goal"] == "maximize"
+    assert page_content(record)["goal"] == ""
+
+
 @pytest.mark.external
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
 @pytest.mark.parametrize(
@@ -132,11 +139,50 @@ def test_a_browser_draws_the_page_without_a_message(
     tmp_path: Path, fragment: str, trials: int
 ) -> None:
     record, journal = sweep(8, 4)
-    (tmp_path / "report.html").write_text(report_page(record, journal), encoding="utf-8")
-    found = _opened(tmp_path, fragment)
+    found = _opened(tmp_path, report_page(record, journal), fragment)
     assert f"{trials} of 8 trials" in found.stdout
-    assert found.stdout.count("Copy overrides") == trials + found.stdout.count('"Copy overrides"')
+    assert found.stdout.count(">Copy overrides</button>") == trials
     assert "CONSOLE" not in found.stderr
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+@pytest.mark.parametrize(
+    ("goal", "order"), [("minimize", [0, 2, 1]), ("maximize", [1, 2, 0]), ("", [0, 1, 2])]
+)
+def test_an_azure_sweep_is_ranked_by_its_goal_and_has_no_unknown_savings(
+    tmp_path: Path, goal: str, order: list[int]
+) -> None:
+    entry = {"status": "Canceled", "parameters": {"rate": 0.1}, "cut": None}
+    trials = [
+        {"name": f"a_{i}", "best": best, **entry} for i, best in enumerate([0.123456789, 3, 2])
+    ]
+    record = Record(Stage.sweep, "a", JobStatus.COMPLETED, "", workspace="azure", trials=trials)
+    record = record.with_changes(goal=goal, primary_metric="loss")
+    # The filter `top` needs a goal.
+    found = _opened(tmp_path, report_page(record), "#top=3" if goal else "#top=1").stdout
+    assert [int(index) for index in re.findall(r'aria-label="Pin trial (\d)"', found)] == order
+    assert re.search(r'<section id="savings" hidden="">', found)
+    assert 'title="0.123456789">0.123457</td>' in found
+    # Each trial is a triangle of the panel and a point of the parallel coordinates.
+    assert found.count('<path class="mark bad"') == 3
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_trial_is_pinned_by_its_button_which_keeps_the_focus(tmp_path: Path) -> None:
+    page = re.sub("<meta http-equiv[^>]*>", "", report_page(*sweep(8, 4)))
+    button = "document.querySelector('[aria-label=\"Pin trial 5\"]')"
+    script = (
+        f"{button}.focus(); document.activeElement.click();"
+        f"{button}.textContent += document.activeElement === {button} ? ' focused' : ''"
+    )
+    found = _opened(tmp_path, f"{page}<script>{script}</script>").stdout
+    (pressed,) = re.findall(r'<button [^>]*aria-pressed="true"[^>]*>([^<]*)<', found)
+    assert pressed == "5 focused"
+    # The marks of the trial, which was cut, are crosses.
+    assert '<path class="mark cut pinned"' in found
+    assert '<rect class="bar cut pinned"' in found
 
 
 @pytest.mark.external
@@ -144,15 +190,15 @@ def test_a_browser_draws_the_page_without_a_message(
 def test_a_browser_draws_a_failed_run_and_an_empty_sweep(tmp_path: Path) -> None:
     failed = Record(Stage.train, "t", JobStatus.FAILED, "", why=HOSTILE, log_tail=[HOSTILE])
     for record in (failed, failed.with_changes(stage=Stage.sweep, primary_metric="acc")):
-        (tmp_path / "report.html").write_text(report_page(record), encoding="utf-8")
-        found = _opened(tmp_path, "")
+        found = _opened(tmp_path, report_page(record))
         assert "The run has no value of a metric." in found.stdout.rpartition("<script")[0]
         assert "<title>injected" not in found.stdout
         assert "CONSOLE" not in found.stderr
 
 
-def _opened(folder: Path, fragment: str) -> subprocess.CompletedProcess[str]:
+def _opened(folder: Path, page: str, fragment: str = "") -> subprocess.CompletedProcess[str]:
     """Return the page after its script has run, and the messages of the browser."""
+    (folder / "report.html").write_text(page, encoding="utf-8")
     address = f"{(folder / 'report.html').as_uri()}{fragment}"
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr")
     command = ["chromium", *flags, f"--user-data-dir={folder}/browser", "--dump-dom", address]

@@ -81,7 +81,16 @@ def test_a_record_says_where_it_comes_from(outputs: RecordedOutputs) -> None:
     assert content["started"].endswith("+00:00")
     assert content["duration_s"] == record.duration_s
     assert content["duration_s"] >= 0
+    assert content["goal"] == ""
     assert content["git_commit"] is None or len(content["git_commit"]) == 40
+
+
+def test_the_record_of_a_sweep_contains_the_goal(outputs: RecordedOutputs) -> None:
+    context = outputs.context(Stage.sweep, "sweep.objective.goal=Minimize")
+    sweep = FunctionStage(lambda _, record: record, context)
+    sweep.stage = Stage.sweep
+    run_stage(sweep)
+    assert saved_record(context).goal == "minimize"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from mnist_exp.sweeps.journal import Entry, read_entries
 
 _JOURNAL_NAME = "journal.jsonl"
 _HERE = Path(__file__).parent
+#: The parts of the script, in their order in the page.
+_SCRIPTS = ("trials.js", "charts.js", "table.js", "page.js")
 
 
 def write_report(record: Record, folder: Path) -> Path:
@@ -49,7 +51,7 @@ def report_page(
         journal: The entries of the sweep's journal; empty if there is no journal.
         figures: Name of a figure -> content of its PNG file.
     """
-    style, script = (_text(name) for name in ("page.css", "page.js"))
+    style, script = _text("page.css"), "".join(_text(name) for name in _SCRIPTS)
     return Template(_text("page.html")).substitute(
         title=html.escape(f"{record.stage.value} {record.name}"),
         policy=(

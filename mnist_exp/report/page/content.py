@@ -33,7 +33,7 @@ def page_content(record: Record, journal: Sequence[Entry] = ()) -> dict[str, Any
         journal: The entries of the sweep's journal; empty if there is no journal.
     """
     sweep = next((entry.sweep for entry in journal if isinstance(entry, Created)), {})
-    objective = sweep.get("objective") or {}
+    goal = record.goal or str((sweep.get("objective") or {}).get("goal", "")).lower()
     curves, spans = _curves(journal, record.primary_metric), _spans(journal)
     trials = [
         {**trial, "index": _index(trial), "curve": curves.get(_index(trial), [])}
@@ -41,8 +41,8 @@ def page_content(record: Record, journal: Sequence[Entry] = ()) -> dict[str, Any
         for trial in record.trials
     ]
     for trial in trials:
-        cut = trial.get("cut")
-        trial["curve"] = thinned(trial["curve"], objective.get("goal", ""), cut)
+        trial["cut"] = trial.get("cut")
+        trial["curve"] = thinned(trial["curve"], goal, trial["cut"])
         trial["command"] = train_command(record, trial.get("parameters", {}))
     content = {
         "stage": record.stage.value,
@@ -50,7 +50,7 @@ def page_content(record: Record, journal: Sequence[Entry] = ()) -> dict[str, Any
         "status": record.status.value,
         "why": record.why,
         "metric": record.primary_metric,
-        "goal": objective.get("goal", ""),
+        "goal": goal,
         "best": record.best,
         "metrics": record.metrics,
         "parameters": record.parameters,
@@ -77,7 +77,7 @@ def thinned(
     if len(points) <= MAX_POINTS:
         return list(points)
     finite = [index for index, (_, value) in enumerate(points) if math.isfinite(value)]
-    best = (min if goal.lower() == "minimize" else max)(
+    best = (min if goal == "minimize" else max)(
         finite, key=lambda index: points[index][1], default=0
     )
     kept = {0, best, len(points) - 1}
