@@ -33,7 +33,7 @@ INVALID_JSON = (ValueError, RecursionError)
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("name", "started", "workspace", "fingerprint", "why"), str),
     **dict.fromkeys(("experiment_name", "primary_metric", "goal"), str),
-    "overrides": list,
+    **dict.fromkeys(("overrides", "flags"), list),
     **dict.fromkeys(("parameters", "metrics", "insights", "paths", "versions"), dict),
     **dict.fromkeys(("best", "model", "endpoint", "compute", "predictions"), dict | None),
     **dict.fromkeys(("trials", "logged_models", "log_tail", "warnings", "unread"), list),
@@ -71,6 +71,7 @@ class Record:
         primary_metric: For train and sweep: the name of the main metric; empty if there is none.
         goal: For sweep: `maximize` or `minimize`. Empty for other stages and if unknown.
         overrides: The overrides of the command.
+        flags: The flags of the command that select the config, with their values.
         paths: Kind of file or folder (folder, log, figures) -> path.
         fingerprint: A hash of the code and of the settings that influence the result of the stage.
         why: The reason why the stage failed or was canceled, in one line.
@@ -89,6 +90,7 @@ class Record:
     primary_metric: str = ""
     goal: str = ""
     overrides: Sequence[str] = ()
+    flags: Sequence[str] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     trials: Sequence[Mapping[str, Any]] = ()

@@ -16,6 +16,8 @@ from mnist_exp.sweeps.space.keys import azure_name
 
 _REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 #: A text that Hydra reads as it is, without quotes.
+#: A text that Hydra would read as a number, a boolean or null, if the text were not in quotes.
+NOT_TEXT = re.compile(r"[-+]?\.?\d[\w.+-]*|[-+]?(inf|nan)|true|false|null", re.I | re.ASCII)
 _HYDRA_PLAIN = re.compile(r"[\w./+@:-]*", re.ASCII)
 _PIPE = re.compile(r"(?<!\|)\|(?!\|)")
 _OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
@@ -122,6 +124,11 @@ def hydra_text(text: str) -> str:
         return text
     escaped = re.sub(r"(\\*)(?='|$)", r"\1\1", text).replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def hydra_string(text: str) -> str:
+    """Return a text as a value that Hydra does not read as a number, a boolean or null."""
+    return f"'{text}'" if NOT_TEXT.fullmatch(text) else hydra_text(text)
 
 
 def literal_text(value: str | int | float | bool) -> str:

@@ -112,6 +112,7 @@ MAY_IMPORT = {
         "sweeps",
         "results",
         "records",
+        "templates",
         "traffic",
     },
     "lazy": {

@@ -9,10 +9,8 @@ from typing import Any
 
 from mnist_exp.cli.schema_keys import keys_at, listing, meant_keys, similar
 from mnist_exp.errors import ConfigError
-from mnist_exp.templates import hydra_text
+from mnist_exp.templates import NOT_TEXT, hydra_string, hydra_text
 
-#: A text that Hydra would read as a number, a boolean or null, if the text were not in quotes.
-_OTHER_TYPE = re.compile(r"[-+]?\.?\d[\w.+-]*|[-+]?(inf|nan)|true|false|null", re.I | re.ASCII)
 #: The characters that Hydra's grammar allows in a key of a mapping.
 _MAPPING_KEY = re.compile(r"[\w/\-\\+.$%*@?|()\[\]{}:=, \t]+", re.ASCII)
 #: The characters of such a key that need a backslash.
@@ -93,7 +91,7 @@ def _text(key: str, value: Any) -> str:
         case None | bool() | int() | float():
             return json.dumps(value) if isinstance(value, bool | None) else str(value)
         case str():
-            return f"'{value}'" if _OTHER_TYPE.fullmatch(value) else hydra_text(value)
+            return hydra_string(value)
         case PathLike():
             return hydra_text(str(fspath(value)))
         case Mapping():
@@ -112,7 +110,7 @@ def _text(key: str, value: Any) -> str:
 def _key_text(key: str, name: object) -> str:
     """Return the name of an entry of a mapping, as Hydra reads it."""
     text = str(name)
-    is_text = isinstance(name, str) and not _OTHER_TYPE.fullmatch(text)
+    is_text = isinstance(name, str) and not NOT_TEXT.fullmatch(text)
     if (is_text or type(name) is int) and _MAPPING_KEY.fullmatch(text):
         return _ESCAPED.sub(r"\\\g<0>", text)
     raise ConfigError(

@@ -265,6 +265,7 @@ def ready(
         opener=open_once,
         index=RecordIndex(outputs),
         display=display,
+        flags=flags,
     )
     kind = AllStages if experiment.stage is Stage.all else RUNNERS[experiment.stage]
     return Prepared(kind(context), opened, flags)

@@ -107,6 +107,7 @@ class StageContext:
         display: The output to the user.
         produced: Stage -> record, for the completed stages of this `stage=all`; empty for a command
             with a single stage.
+        flags: The flags of the command that select the config, with their values.
     """
 
     config: Experiment
@@ -115,6 +116,7 @@ class StageContext:
     index: RecordIndex
     display: Display
     produced: Mapping[Stage, Record] = field(default_factory=dict)
+    flags: Sequence[str] = ()
 
     @property
     def workspace(self) -> Workspace:

@@ -158,6 +158,7 @@ def _new_record(runner: StageRunner) -> Record:
         primary_metric=_primary_metric(config, runner.stage),
         goal=config.sweep.objective.goal.lower() if runner.stage is Stage.sweep else "",
         overrides=list(config.overrides),
+        flags=list(runner.context.flags),
         versions=dict(_versions()),
         git_commit=_git_commit(),
         seed=config.seed,

@@ -64,6 +64,8 @@ def test_train_runs_the_script_and_records_what_it_logged(own: Own) -> None:
     assert record["metrics"] == {"score": 2.25}
     assert record["parameters"] == {"lr": 0.75, "fail_above": 10}
     assert record["versions"]["mlflow"]
+    flag, folder = record["flags"]
+    assert (flag, (cli.folder / folder).resolve()) == ("--config-dir", Path(arguments[1]).resolve())
     assert record["duration_s"] > 0
     assert Path(record["paths"]["folder"], "outputs", "model", "weight.txt").read_text() == "0.75"
     assert Path(record["paths"]["learning_curves"]).stat().st_size > 5_000

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mnist_exp.config import Stage
 from mnist_exp.metrics import MetricPoint
@@ -113,14 +114,18 @@ def test_the_journal_gives_curves_times_and_events() -> None:
     assert page_content(*sweep(1, 3))["trials"][0]["curve"][1] == [2, None]
 
 
-def test_a_command_repeats_the_overrides_without_those_of_the_sweep() -> None:
+def test_a_command_repeats_the_flags_and_the_overrides_without_those_of_the_sweep() -> None:
     record = Record(Stage.sweep, "s", JobStatus.COMPLETED, "")
-    record = record.with_changes(overrides=["stage=sweep", "sweep=grid", "seed=3", "run=x"])
-    command = train_command(record, {"rate": 0.5, "kind": "it's \\ $a"})
-    assert shlex.split(command) == [
-        *("mnist-exp", "stage=train", "seed=3"),
-        *("++job.inputs.rate=0.5", "++job.inputs.kind='it\\'s \\\\ $a'"),
-    ]
+    overrides = ["stage=sweep", "sweep=grid", "seed=3", "run=x"]
+    record = record.with_changes(flags=["--config-dir", "mine"], overrides=overrides)
+    texts = {"kind": "it's \\ $a", "null": "Null", "optimizer": "adam_w"}
+    command = train_command(record, {"rate": 0.5, **texts})
+    words = shlex.split(command)
+    assert words[:5] == ["mnist-exp", "--config-dir", "mine", "stage=train", "seed=3"]
+    assert words[5] == "++job.inputs.rate=0.5"
+    assert words[8] == "++job.inputs.optimizer=adam_w"
+    parsed = OverridesParser.create().parse_overrides(words[6:])
+    assert [override.value() for override in parsed] == list(texts.values())
 
 
 def test_the_goal_comes_from_the_record_and_then_from_the_journal() -> None:

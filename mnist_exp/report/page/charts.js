@@ -54,7 +54,8 @@ function triangleAt(x, y, r) {
 
 function drawParallel(place, trials) {
   const axes = [...names, run.metric], width = chartWidth();
-  const svg = chart(place, width, 360, "Each line is a trial; each axis is a parameter or the metric");
+  const label = "Each line is a trial; each axis is a parameter or the metric";
+  const svg = chart(place, width, 360, label);
   const step = axes.length > 1 ? (width - 90) / (axes.length - 1) : 0;
   const x = (index) => 45 + index * step;
   const y = (at) => 330 - 270 * at;
@@ -84,7 +85,8 @@ function drawAxis(svg, axis, x, y, ticks, index) {
     class: "handle", x: x - 14, width: 28, y: y(1), height: y(0) - y(1),
     tabindex: 0, role: "slider", "data-focus": `axis ${axis}`,
     "aria-label": `${axis}: arrow keys move the lower end, with Shift the upper end`,
-    "aria-valuemin": 0, "aria-valuemax": 1, "aria-valuenow": low, "aria-valuetext": `${low} to ${high}`,
+    "aria-valuemin": 0, "aria-valuemax": 1, "aria-valuenow": low,
+    "aria-valuetext": `${low} to ${high}`,
   });
   handle.addEventListener("pointerdown", (event) => dragBrush(event, handle, axis));
   handle.addEventListener("keydown", (event) => moveBrush(event, axis));

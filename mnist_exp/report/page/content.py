@@ -18,6 +18,7 @@ from mnist_exp.sweeps.journal import (
     Resumed,
     Started,
 )
+from mnist_exp.templates import hydra_string
 
 #: Maximum number of points of a curve. Larger numbers make the page large and slow.
 MAX_POINTS = 100
@@ -152,21 +153,17 @@ def _event_text(entry: Entry) -> str:
 def train_command(record: Record, parameters: Mapping[str, Any]) -> str:
     """Return the command that trains once with the given inputs of the job.
 
-    The command repeats the overrides of the run, without the overrides of the stage and the sweep.
+    The command repeats the flags and the overrides of the run, without the overrides of the stage
+    and the sweep.
     """
     omitted = ("stage=", "sweep=", "sweep.", "+sweep", "++sweep", "~sweep", "run=", "resume=")
     repeated = [text for text in record.overrides if not text.startswith(omitted)]
     inputs = [f"++job.inputs.{name}={_override_value(value)}" for name, value in parameters.items()]
-    return shlex.join(["mnist-exp", "stage=train", *repeated, *inputs])
+    return shlex.join(["mnist-exp", *record.flags, "stage=train", *repeated, *inputs])
 
 
 def _override_value(value: Any) -> str:
-    # A quoted text in Hydra's grammar is always a text, and may contain any character.
-    return f"'{_escaped(value)}'" if isinstance(value, str) else json.dumps(value)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")
+    return hydra_string(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:

@@ -35,7 +35,9 @@ function writeFragment() {
     if (form.elements[name].value) kept.set(name, form.elements[name].value);
   }
   if (state.pin) kept.set("pin", state.pin);
-  for (const [axis, range] of Object.entries(state.brush)) kept.set(`brush.${axis}`, range.join("~"));
+  for (const [axis, range] of Object.entries(state.brush)) {
+    kept.set(`brush.${axis}`, range.join("~"));
+  }
   history.replaceState(null, "", `#${kept}`);
 }
 
@@ -124,7 +126,8 @@ function drawImportance() {
   const { importance = {}, importance_of: basis } = run.insights;
   const shares = Object.entries(importance).sort(([, a], [, b]) => b - a);
   section("importance").hidden = !shares.length;
-  if (basis) add(section("importance"), "p", { class: "soft" }, `Share of the influence on ${basis}.`);
+  const text = `Share of the influence on ${basis}.`;
+  if (basis) add(section("importance"), "p", { class: "soft" }, text);
   for (const [name, share] of shares) {
     add(section("importance"), "p", {}, `${name}: ${Math.round(share * 100)}%`);
     add(section("importance"), "div", { class: "bar" }).style.width = `${share * 100}%`;
@@ -162,7 +165,8 @@ function reset() {
 function start() {
   drawFacts();
   if (!run.trials.length) {
-    for (const id of ["savings", "filter", "legend", ...Object.keys(PARTS)]) section(id).hidden = true;
+    const unused = ["savings", "filter", "legend", ...Object.keys(PARTS)];
+    for (const id of unused) section(id).hidden = true;
     return;
   }
   drawFilter();

@@ -13,13 +13,18 @@ const columns = [
 
 function drawTable(place, trials) {
   const label = "Table of the trials";
-  const scroll = add(place, "div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label });
+  const region = { class: "scroll", tabindex: 0, role: "region", "aria-label": label };
+  const scroll = add(place, "div", region);
   const table = add(scroll, "table");
   const head = add(add(table, "thead"), "tr");
-  for (const column of columns) addHeader(head, column);
+  const styles = new Map(columns.map((column) => [column, classOf(column)]));
+  const [first, ...others] = columns;
+  addHeader(head, first, "");
   add(head, "th", { scope: "col" }, "command");
+  for (const column of others) addHeader(head, column, styles.get(column));
   const body = add(table, "tbody");
-  for (const trial of [...trials].sort(state.sort ? bySortedColumn : byRank)) addRow(body, trial);
+  const order = state.sort ? bySortedColumn : byRank;
+  for (const trial of [...trials].sort(order)) addRow(body, trial, styles);
 }
 
 // Compare two trials by the column that the user chose. Missing values are last.
@@ -30,10 +35,10 @@ function bySortedColumn(left, right) {
   return state.down ? -order : order;
 }
 
-function addHeader(row, column) {
+function addHeader(row, column, style) {
   const order = column !== state.sort ? "none" : state.down ? "descending" : "ascending";
   const arrow = { none: "", ascending: " ▲", descending: " ▼" }[order];
-  const cell = add(row, "th", { scope: "col", "aria-sort": order, class: classOf(column) });
+  const cell = add(row, "th", { scope: "col", "aria-sort": order, class: style });
   const focus = `column ${columns.indexOf(column)}`;
   const button = add(cell, "button", { type: "button", "data-focus": focus }, column[0] + arrow);
   button.addEventListener("click", () => {
@@ -43,35 +48,39 @@ function addHeader(row, column) {
   });
 }
 
-function addRow(body, trial) {
-  const isPinned = trial.name === state.pin;
-  const row = add(body, "tr", { class: isPinned ? "pinned" : "" });
+function addRow(body, trial, styles) {
+  const row = add(body, "tr", { class: trial.name === state.pin ? "pinned" : "" });
   row.addEventListener("click", () => pin(trial.name));
-  for (const column of columns.slice(1)) addCell(row, classOf(column), column[1](trial));
-  const first = add(row, "th", { scope: "row" });
-  row.prepend(first);
-  // The click on this button reaches the row. Enter and Space on a button are clicks.
-  add(first, "button", {
-    type: "button", "aria-pressed": isPinned, "aria-label": `Pin trial ${trial.index}`,
-    "data-focus": `trial ${trial.name}`,
-  }, trial.index);
+  addPinButton(add(row, "th", { scope: "row" }), trial);
   const button = add(add(row, "td"), "button", { type: "button" }, "Copy overrides");
   button.addEventListener("click", (event) => {
     event.stopPropagation();
     copy(trial.command, button);
   });
+  for (const column of columns.slice(1)) addCell(row, styles.get(column), column[1](trial));
+}
+
+// Add the button that pins a trial. The row handles the click. Enter and Space also click a button.
+function addPinButton(cell, trial) {
+  const attributes = {
+    type: "button",
+    "aria-pressed": trial.name === state.pin,
+    "aria-label": `Pin trial ${trial.index}`,
+    "data-focus": `trial ${trial.name}`,
+  };
+  add(cell, "button", attributes, trial.index);
 }
 
 // Add a cell with at most six digits. The title of the cell has all digits of the number.
 function addCell(row, style, value) {
-  if (isNumber(value)) add(row, "td", { class: style, title: value }, String(+value.toPrecision(6)));
-  else add(row, "td", { class: style }, shown(value));
+  const text = isNumber(value) ? String(+value.toPrecision(6)) : shown(value);
+  add(row, "td", isNumber(value) ? { class: style, title: value } : { class: style }, text);
 }
 
 function classOf([name, valueIn]) {
   if (name === "reason") return "why";
-  const values = run.trials.map(valueIn);
-  return name !== "trial" && values.every((value) => isMissing(value) || isNumber(value)) ? "number" : "";
+  const isNumeric = run.trials.map(valueIn).every((value) => isMissing(value) || isNumber(value));
+  return isNumeric ? "number" : "";
 }
 
 async function copy(text, button) {
@@ -104,7 +113,8 @@ function saveSvg(svg, name) {
   const copied = svg.cloneNode(true);
   copied.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   const originals = svg.querySelectorAll("*");
-  const keys = ["fill", "stroke", "stroke-width", "stroke-dasharray", "paint-order", "opacity", "font"];
+  const strokes = ["stroke", "stroke-width", "stroke-dasharray"];
+  const keys = ["fill", ...strokes, "paint-order", "opacity", "font"];
   copied.querySelectorAll("*").forEach((node, index) => {
     const style = getComputedStyle(originals[index]);
     for (const key of keys) node.setAttribute(key, style.getPropertyValue(key));

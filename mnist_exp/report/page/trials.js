@@ -66,7 +66,9 @@ function filtered() {
 
 // Return a function that maps a value of an axis to 0..1, or to null if the value is missing.
 function scaleOf(axis) {
-  const values = run.trials.map((trial) => valueOf(trial, axis)).filter((value) => !isMissing(value));
+  const values = run.trials
+    .map((trial) => valueOf(trial, axis))
+    .filter((value) => !isMissing(value));
   return values.every(isNumber) ? numberScale(values, axis !== run.metric) : textScale(values);
 }
 
