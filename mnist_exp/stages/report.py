@@ -43,6 +43,9 @@ class ReportStage(StageRunner):
         """Write the page, and print its path."""
         run = self._job.run
         if run is not None:
-            path = report_page().write_report(self._job.record(), run.folders[-1])
+            # A command that resumes a job needs no flags and few overrides. Only the record of the
+            # job's first command has all of them.
+            job = self._job.record().with_changes(flags=run.records[0].flags, overrides=run.changes)
+            path = report_page().write_report(job, run.folders[-1])
             self.context.display.output(f"report: {shown_path(str(path))}")
         return record

@@ -116,15 +116,16 @@ def test_the_journal_gives_curves_times_and_events() -> None:
 
 def test_a_command_repeats_the_flags_and_the_overrides_without_those_of_the_sweep() -> None:
     record = Record(Stage.sweep, "s", JobStatus.COMPLETED, "")
-    overrides = ["stage=sweep", "sweep=grid", "seed=3", "run=x"]
+    overrides = ["stage=sweep", "sweep=grid", "++sweep.limits.timeout=9", "run=x", "wait=false"]
+    overrides += ["seed=3", "sweeper=mine"]
     record = record.with_changes(flags=["--config-dir", "mine"], overrides=overrides)
     texts = {"kind": "it's \\ $a", "null": "Null", "optimizer": "adam_w"}
     command = train_command(record, {"rate": 0.5, **texts})
     words = shlex.split(command)
-    assert words[:5] == ["mnist-exp", "--config-dir", "mine", "stage=train", "seed=3"]
-    assert words[5] == "++job.inputs.rate=0.5"
-    assert words[8] == "++job.inputs.optimizer=adam_w"
-    parsed = OverridesParser.create().parse_overrides(words[6:])
+    assert words[:4] == ["mnist-exp", "--config-dir", "mine", "stage=train"]
+    assert words[4:7] == ["seed=3", "sweeper=mine", "++job.inputs.rate=0.5"]
+    assert words[9] == "++job.inputs.optimizer=adam_w"
+    parsed = OverridesParser.create().parse_overrides(words[7:])
     assert [override.value() for override in parsed] == list(texts.values())
 
 

@@ -1,5 +1,6 @@
 """stage=cancel, stage=compare and stage=report: an interrupt, a figure, and a page."""
 
+import json
 from typing import Any
 
 import pytest
@@ -69,6 +70,17 @@ def test_a_report_is_written_beside_the_record(outputs: RecordedOutputs) -> None
     (page,) = outputs.path.glob("runs/**/report.html")
     assert (page.parent / "run.json").exists()
     assert "train one" in page.read_text(encoding="utf-8")
+
+
+def test_the_report_of_a_resumed_sweep_repeats_its_first_command(outputs: RecordedOutputs) -> None:
+    words = {"flags": ["--config-dir", "mine"], "overrides": ["stage=sweep", "job=mine"]}
+    outputs.add(Stage.sweep, "sweep", JobStatus.CANCELED, **words)
+    trials = [{"name": "sweep_0", "status": "Completed", "parameters": {"rate": 0.5}}]
+    outputs.add(Stage.sweep, "sweep", overrides=["stage=sweep", "run=sweep"], trials=trials)
+    run(outputs, Stage.report, "run=sweep")
+    (page,) = outputs.path.glob("runs/**/report.html")
+    command = "mnist-exp --config-dir mine stage=train job=mine ++job.inputs.rate=0.5"
+    assert json.dumps(command) in page.read_text(encoding="utf-8")
 
 
 def test_a_report_needs_a_job_with_a_run_folder(outputs: RecordedOutputs) -> None:

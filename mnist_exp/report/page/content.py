@@ -2,10 +2,12 @@
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mnist_exp.past_runs import COMMAND_KEYS
 from mnist_exp.records import Record
 from mnist_exp.sweeps.journal import (
     Created,
@@ -153,13 +155,17 @@ def _event_text(entry: Entry) -> str:
 def train_command(record: Record, parameters: Mapping[str, Any]) -> str:
     """Return the command that trains once with the given inputs of the job.
 
-    The command repeats the flags and the overrides of the run, without the overrides of the stage
-    and the sweep.
+    The command repeats the flags and the overrides of the run, without the overrides that a
+    training run of its own does not need, e.g. `stage=sweep` and `sweep=quick`.
     """
-    omitted = ("stage=", "sweep=", "sweep.", "+sweep", "++sweep", "~sweep", "run=", "resume=")
-    repeated = [text for text in record.overrides if not text.startswith(omitted)]
+    repeated = [text for text in record.overrides if not _is_omitted(text)]
     inputs = [f"++job.inputs.{name}={_override_value(value)}" for name, value in parameters.items()]
     return shlex.join(["mnist-exp", *record.flags, "stage=train", *repeated, *inputs])
+
+
+def _is_omitted(override: str) -> bool:
+    key = re.split("[.=@]", override.lstrip("+~"))[0]
+    return key == "sweep" or key in COMMAND_KEYS
 
 
 def _override_value(value: Any) -> str:
@@ -169,7 +175,8 @@ def _override_value(value: Any) -> str:
 def _facts(record: Record) -> list[tuple[str, str]]:
     """Return the config and the circumstances of the run, as names and texts."""
     facts = [
-        ("overrides", " ".join(record.overrides)),
+        ("flags", shlex.join(record.flags)),
+        ("overrides", shlex.join(record.overrides)),
         ("started", record.started),
         ("duration", "" if record.duration_s is None else f"{record.duration_s} s"),
         ("workspace", record.workspace),
