@@ -4,6 +4,7 @@ Several commands may have worked on one job, because a job can resume. Such a jo
 records, but is only one run.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 
 from mnist_exp.config import RunOrder, RunsConfig, Stage
 from mnist_exp.file_locks import is_locked
-from mnist_exp.records import COMMAND_LOCK, Record, RecordIndex
+from mnist_exp.records import COMMAND_LOCK, CONFIG_NAME, INVALID_JSON, Record, RecordIndex
 from mnist_exp.status import KILLED, JobStatus
 
 #: The stages whose runs are jobs.
@@ -68,6 +69,12 @@ class PastRun:
             known[record.primary_metric] = best
         return known
 
+    @cached_property
+    def parameters(self) -> Mapping[str, Any]:
+        """Input of the job -> value. For a sweep, the values are those of the best trial."""
+        saved = map(_saved_inputs, reversed(self.folders))
+        return {**next((each for each in saved if each), {}), **self.record.parameters}
+
     def metric(self, name: str | None) -> float | None:
         """Return the value of a metric, or None if the value is unknown.
 
@@ -100,10 +107,23 @@ class PastRun:
             "duration_s": self.duration_s,
             "primary_metric": record.primary_metric,
             "metrics": dict(self.metrics),
-            "parameters": dict(record.parameters),
+            "parameters": dict(self.parameters),
             "overrides": list(self.changes),
             "folder": str(self.folders[-1]),
         }
+
+
+def _saved_inputs(folder: Path) -> Mapping[str, Any]:
+    """Return input -> value, for the literal inputs in the config of a job; empty without a config.
+
+    A value with a variable of the environment is not in the file.
+    """
+    try:
+        content = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        inputs = content["job"]["inputs"].items()
+    except (OSError, KeyError, TypeError, AttributeError, *INVALID_JSON):
+        return {}
+    return {name: value for name, value in inputs if isinstance(value, str | int | float)}
 
 
 def past_runs(index: RecordIndex, *stages: Stage) -> list[PastRun]:

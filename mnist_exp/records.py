@@ -41,6 +41,8 @@ _TYPES: dict[str, Any] = {
     "seed": int | None,
 }
 RECORD_NAME = "run.json"
+#: File name, in a run folder, of the config of a sweep or training run.
+CONFIG_NAME = "config.json"
 #: File name, in a run folder, of the page that `stage=report` writes.
 REPORT_NAME = "report.html"
 #: File name, in a run folder, of the output of a command in the background.

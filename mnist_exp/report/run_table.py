@@ -75,9 +75,9 @@ def print_side_by_side(runs: Sequence[PastRun], console: Console) -> None:
             aligned = (cell.rjust(width) for cell, width in part)
             row = _GAP.join([name.ljust(label), *aligned])
             print_line(console, row, "bold" if name == _NUMBER else "")
-    shared = {name: values[0] for name, values in _parameters(runs).items() if _are_equal(values)}
-    if shared:
-        print_line(console, f"equal: {pairs(shared)}", "dim")
+    equal = {name: values[0] for name, values in _parameters(runs).items() if _are_equal(values)}
+    if equal:
+        print_line(console, f"equal: {pairs(equal)}", "dim")
 
 
 def _compared(runs: Sequence[PastRun]) -> dict[str, list[str]]:
@@ -90,7 +90,7 @@ def _compared(runs: Sequence[PastRun]) -> dict[str, list[str]]:
     }
     for name, values in _parameters(runs).items():
         if not _are_equal(values):
-            rows[plain(name)] = [number(record.parameters.get(name)) for record in records]
+            rows[plain(name)] = [number(value) for value in values]
     metrics = [run.metrics for run in runs]
     for name in _names(metrics):
         rows[plain(name)] = [number(each.get(name)) for each in metrics]
@@ -98,9 +98,9 @@ def _compared(runs: Sequence[PastRun]) -> dict[str, list[str]]:
 
 
 def _parameters(runs: Sequence[PastRun]) -> dict[str, list[Any]]:
-    """Return parameter -> its values. A sweep has only the parameters of its search space."""
-    found = [run.record.parameters for run in runs]
-    return {name: [each[name] for each in found if name in each] for name in _names(found)}
+    """Return parameter -> one value for each run; None for a run without the parameter."""
+    found = [run.parameters for run in runs]
+    return {name: [each.get(name) for each in found] for name in _names(found)}
 
 
 def _are_equal(values: Sequence[Any]) -> bool:

@@ -60,7 +60,13 @@ class CompareStage(StageRunner):
         return record
 
     def _past_run(self, job: NamedJob) -> PastRun:
-        return PastRun([*(job.run.records[:-1] if job.run else ()), job.record()], ())
+        saved = job.run
+        if saved is None:
+            # A trial has no record. The inputs that the trial's sweep does not vary are in the
+            # config of the sweep.
+            sweep = NamedJob(self.context, job.name.rpartition("_")[0]).run
+            return PastRun([job.record()], sweep.folders if sweep else ())
+        return PastRun([*saved.records[:-1], job.record()], saved.folders)
 
 
 def _label(number: int, run: PastRun) -> str:

@@ -22,6 +22,7 @@ from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs, selected, with_s
 from mnist_exp.records import (
     COMMAND_LOCK,
     COMMAND_LOG,
+    CONFIG_NAME,
     RECORD_NAME,
     REPORT_NAME,
     Record,
@@ -29,7 +30,6 @@ from mnist_exp.records import (
 )
 from mnist_exp.results import StoredJob, counted, size_text
 from mnist_exp.stages.context import StageRunner
-from mnist_exp.stages.resume import CONFIG_NAME
 from mnist_exp.status import JobStatus
 
 #: The files that Hydra writes into a run folder.

@@ -26,6 +26,7 @@ from mnist_exp.hidden_values import key_names, shown_values
 from mnist_exp.names import new_job_name
 from mnist_exp.past_runs import COMMAND_KEYS
 from mnist_exp.records import (
+    CONFIG_NAME,
     INVALID_JSON,
     RECORD_NAME,
     Record,
@@ -40,8 +41,6 @@ from mnist_exp.status import JobStatus
 from mnist_exp.templates import hydra_text
 from mnist_exp.workspaces.base import BY_THE_USER
 
-#: File name, in a run folder, of the config of a sweep or training run.
-CONFIG_NAME = "config.json"
 #: Stage -> config keys that a command may change when it resumes a job.
 MAY_CHANGE: Mapping[Stage, tuple[str, ...]] = {
     Stage.train: ("model.epochs", "job.timeout", "job.environment_variables", "compute"),

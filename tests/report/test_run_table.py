@@ -1,5 +1,6 @@
 """The table of past runs, in terminals of two widths and in a pipe."""
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,9 +58,10 @@ def test_only_jobs_have_a_growing_time() -> None:
 
 
 def test_runs_stand_side_by_side() -> None:
-    shared = {"optimizer": "sgd", "epochs": 2}
-    wide = record(name="wide", parameters={**shared, "neurons": 512}, metrics={"loss": 0.25})
-    sweep = record(name="sweep", parameters={"neurons": 64}, metrics={"loss": 0.5, "acc": 0.9})
+    given = {"optimizer": "sgd", "epochs": 2, "neurons": 512, "seed": 7}
+    wide = record(name="wide", parameters=given, metrics={"loss": 0.25})
+    found = {"neurons": 64, "seed": 7}
+    sweep = record(name="sweep", parameters=found, metrics={"loss": 0.5, "acc": 0.9})
     console = pipe(80)
     print_side_by_side([PastRun([one], []) for one in (wide, sweep)], console)
     rows = [line.split() for line in written(console).splitlines()]
@@ -68,11 +70,22 @@ def test_runs_stand_side_by_side() -> None:
         ["run", "1", "2"],
         ["status", "Completed", "Completed"],
         ["time", "12.3", "s", "12.3", "s"],
+        ["optimizer", "sgd", "-"],
+        ["epochs", "2", "-"],
         ["neurons", "512", "64"],
         ["loss", "0.25", "0.5"],
         ["acc", "-", "0.9"],
-        ["equal:", "optimizer=sgd", "epochs=2"],
+        ["equal:", "seed=7"],
     ]
+
+
+def test_the_inputs_that_a_sweep_does_not_vary_are_in_its_config(tmp_path: Path) -> None:
+    inputs = {"neurons": 256, "epochs": 20, "data": {"path": "{{data}}"}, "token": None}
+    (tmp_path / "config.json").write_text(json.dumps({"job": {"inputs": inputs}}))
+    sweep = PastRun([record(parameters={"neurons": 64})], [tmp_path])
+    assert sweep.parameters == {"neurons": 64, "epochs": 20}
+    (tmp_path / "config.json").write_text("[1")
+    assert PastRun([record(parameters={"neurons": 64})], [tmp_path]).parameters == {"neurons": 64}
 
 
 def test_many_runs_fit_a_narrow_terminal() -> None:
