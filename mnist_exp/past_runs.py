@@ -6,6 +6,7 @@ records, but is only one run.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -80,7 +81,11 @@ class PastRun:
 
         If `name` is None, return the value of the primary metric.
         """
-        return self.metrics.get(name or self.record.primary_metric)
+        return self.metrics.get(self.metric_name(name))
+
+    def metric_name(self, name: str | None) -> str:
+        """Return `name`; if it is None, the name of the primary metric, which may be empty."""
+        return name or self.record.primary_metric or ""
 
     @property
     def changes(self) -> Sequence[str]:
@@ -173,8 +178,29 @@ def selected(runs: Iterable[PastRun], config: RunsConfig) -> list[PastRun]:
     """Return the runs that the config selects, in the order that the config chooses."""
     found = [run for run in runs if _is_selected(run, config)]
     if config.order is RunOrder.metric:
-        found.sort(key=lambda run: _sortable(run.metric(config.metric)))
+        found.sort(key=_rank_by_metric(found, config.metric))
     return found
+
+
+def _rank_by_metric(
+    runs: Sequence[PastRun], metric: str | None
+) -> Callable[[PastRun], tuple[Any, ...]]:
+    """Return a key that sorts the best value of the most frequent metric to the end.
+
+    Values of different metrics cannot be compared, so the runs with the same metric stay together.
+    The lowest value is the best if a sweep has minimized the metric. Failed runs and runs without
+    a value come first.
+    """
+    counts = Counter(run.metric_name(metric) for run in runs)
+    minimized = {run.record.primary_metric for run in runs if run.record.goal == "minimize"}
+
+    def rank(run: PastRun) -> tuple[Any, ...]:
+        value, name = run.metric(metric), run.metric_name(metric)
+        if value is None or run.record.status is JobStatus.FAILED:
+            return (False, 0, "", 0.0)
+        return (True, counts[name], name, -value if name in minimized else value)
+
+    return rank
 
 
 def _is_selected(run: PastRun, config: RunsConfig) -> bool:
@@ -198,7 +224,3 @@ def _age_days(run: PastRun) -> float:
     """Return the days since the start of the last command that worked on the run."""
     age = datetime.now(UTC) - datetime.fromisoformat(run.record.started)
     return age.total_seconds() / timedelta(days=1).total_seconds()
-
-
-def _sortable(value: float | None) -> float:
-    return -math.inf if value is None else value

@@ -28,7 +28,7 @@ class RunsConfig:
     older_than_days: float | None = None
     # Maximum number of days since the start of a run's last command; null lists runs of any age.
     newer_than_days: float | None = None
-    # started: the latest run is the last row. metric: the highest value is the last row.
+    # started: the latest run is the last row. metric: the best value is the last row.
     order: RunOrder = RunOrder.started
     # Maximum number of rows; null lists all runs.
     limit: int | None = 20

@@ -38,7 +38,8 @@ def print_runs(
     """
     if hidden:
         print_line(console, f"{hidden} more runs above; runs.limit=null lists all runs", "dim")
-    rows = [_cells(run, metric) for run in runs]
+    named = {run.metric_name(metric) for run in runs if run.metric(metric) is not None}
+    rows = [_cells(run, metric, is_named=len(named) > 1) for run in runs]
     changes = [plain(" ".join(run.changes)) for run in runs]
     widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
     room = console.width - sum(widths) - len(_GAP) * len(widths)
@@ -112,8 +113,9 @@ def _names(mappings: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for mapping in mappings for name in mapping))
 
 
-def _cells(run: PastRun, metric: str | None) -> list[str]:
-    record = run.record
+def _cells(run: PastRun, metric: str | None, *, is_named: bool) -> list[str]:
+    record, value = run.record, run.metric(metric)
+    name = f"{plain(run.metric_name(metric))} " if is_named and value is not None else ""
     started = datetime.fromisoformat(run.records[0].started).astimezone()
     return [
         plain(record.name),
@@ -121,7 +123,7 @@ def _cells(run: PastRun, metric: str | None) -> list[str]:
         record.status.value,
         f"{started:%m-%d %H:%M}",
         duration(_seconds(run)),
-        number(run.metric(metric)),
+        name + number(value),
     ]
 
 

@@ -4,11 +4,12 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from mnist_exp.config import Stage
-from mnist_exp.past_runs import PastRun
+from mnist_exp.config import RunOrder, RunsConfig, Stage
+from mnist_exp.past_runs import PastRun, selected
 from mnist_exp.report.run_table import print_runs, print_side_by_side
 from mnist_exp.status import JobStatus
 from tests.support.sample_results import pipe, record, terminal, written
@@ -55,6 +56,38 @@ def test_only_jobs_have_a_growing_time() -> None:
     console = pipe(80)
     print_runs([PastRun([deploy], [])], console)
     assert written(console).splitlines()[1].split()[-2:] == ["-", "-"]
+
+
+def test_each_value_has_its_metric_if_the_metrics_differ() -> None:
+    metrics = {"acc": 0.5, "loss": 2.0}
+    both = [
+        PastRun([record(metrics=metrics, primary_metric=name)], [Path("folder")])
+        for name in ("acc", "loss")
+    ]
+    console = pipe(80)
+    print_runs(both, console)
+    assert [line.split("  ")[-1].strip() for line in written(console).splitlines()[1:3]] == [
+        "acc 0.5",
+        "loss 2",
+    ]
+
+
+def test_the_best_value_of_the_most_frequent_metric_comes_last() -> None:
+    def run(name: str, metric: str, value: float, **changes: Any) -> PastRun:
+        found = record(name=name, metrics={metric: value}, primary_metric=metric, **changes)
+        return PastRun([found], [Path(name)])
+
+    found = [
+        run("failed", "acc", 9, status=JobStatus.FAILED),
+        run("best", "acc", 0.9),
+        run("other", "score", 4),
+        run("low", "acc", 0.1),
+        run("high", "loss", 3),
+        run("lost", "loss", 1, stage=Stage.sweep, goal="minimize"),
+    ]
+    ordered = selected(found, RunsConfig(order=RunOrder.metric))
+    names = [one.record.name for one in ordered]
+    assert names == ["failed", "other", "high", "lost", "low", "best"]
 
 
 def test_runs_stand_side_by_side() -> None:
