@@ -79,13 +79,14 @@ class Elements(HTMLParser):
 
 def test_the_page_has_its_parts_in_order_and_text_of_the_run_adds_no_element() -> None:
     record, journal = sweep(8, 4)
-    page = report_page(record.with_changes(name=HOSTILE, log_tail=[HOSTILE]), journal)
+    hostile = {"name": HOSTILE, "log_tail": [HOSTILE], "parameters": {HOSTILE: HOSTILE}}
+    page = report_page(record.with_changes(**hostile), journal)
     elements = Elements(page)
     order = "answer savings parallel curves panels importance table timeline best config journal"
     assert elements.sections == order.split()
     assert elements.tags.count("script") == 2
     assert content(page)["log_tail"] == [HOSTILE]
-    assert page == report_page(record.with_changes(name=HOSTILE, log_tail=[HOSTILE]), journal)
+    assert page == report_page(record.with_changes(**hostile), journal)
 
 
 def test_the_page_is_small() -> None:
@@ -195,6 +196,7 @@ def test_a_trial_is_pinned_by_its_button_which_keeps_the_focus(tmp_path: Path) -
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
 def test_a_browser_draws_a_failed_run_and_an_empty_sweep(tmp_path: Path) -> None:
     failed = Record(Stage.train, "t", JobStatus.FAILED, "", why=HOSTILE, log_tail=[HOSTILE])
+    failed = failed.with_changes(parameters={HOSTILE: HOSTILE})
     for record in (failed, failed.with_changes(stage=Stage.sweep, primary_metric="acc")):
         found = _opened(tmp_path, report_page(record))
         assert "The run has no value of a metric." in found.stdout.rpartition("<script")[0]

@@ -211,7 +211,8 @@ function drawBar(svg, trial, slots, x) {
   const [from, to] = trial.span.map(x), top = slots.get(trial.name) * 28;
   const width = Math.max(2, to - from - 2);
   addTrial(svg, trial, "bar", "rect", { x: from, y: top + 2, width, height: 22 });
-  const text = `${trial.index}${trial.cut !== null ? " ×" : isBad(trial) ? " ▲" : ""}`;
+  const symbol = trial.cut !== null ? "×" : isBad(trial) ? "▲" : "";
+  const text = `${trial.index} ${symbol}`.trim();
   if (width > 8 * text.length + 6) {
     write(svg, from + 6, top + 17, text, "start").setAttribute("class", "inside");
   }

@@ -111,15 +111,19 @@ function drawValues(answer) {
   list("answer", [...metrics, ...Object.entries(run.parameters)]);
 }
 
-// Only a journal says that early termination cut no trial: Azure ML does not report the cuts.
 function drawSavings() {
-  const { savings, late } = run.insights;
-  const text = savings ? `Early termination saved ${savings}.`
-    : cuts.length ? `Early termination cut ${cuts.length} of ${run.trials.length} trials.`
-    : run.journal.length ? "Early termination cut no trial." : "";
+  const text = savingsText();
   section("savings").hidden = !text;
   add(section("savings"), "p", {}, text);
-  if (late) add(section("savings"), "p", { class: "soft" }, late);
+  if (run.insights.late) add(section("savings"), "p", { class: "soft" }, run.insights.late);
+}
+
+// Return an empty text if the savings are unknown. Azure ML does not report which trials it cut.
+// Without a cut trial, only a journal shows that early termination cut no trial.
+function savingsText() {
+  if (run.insights.savings) return `Early termination saved ${run.insights.savings}.`;
+  if (cuts.length) return `Early termination cut ${cuts.length} of ${run.trials.length} trials.`;
+  return run.journal.length ? "Early termination cut no trial." : "";
 }
 
 function drawImportance() {
