@@ -5,6 +5,7 @@ trials, MLflow runs and records. The following jobs stay:
 
 - jobs whose files are in a registered model,
 - the best trial of each sweep; a sweep stays if one of its trials stays,
+- the best training run of each experiment, unless `runs.status=Completed` is set,
 - jobs that are running,
 - failed and canceled jobs, unless `runs.status` selects this status,
 - completed jobs whose command has not saved the results.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from mnist_exp.config import Stage
+from mnist_exp.config import RunOrder, RunsConfig, Stage
 from mnist_exp.errors import MnistExpError
 from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs, selected, with_status
 from mnist_exp.records import (
@@ -66,9 +67,11 @@ class PruneStage(StageRunner):
     def run(self, record: Record) -> Record:
         """Print what stays and what is deleted. With `prune.delete=true`, also delete the files."""
         deletes, display = self.context.config.prune.delete, self.context.display
-        size = files = 0
-        for run in self._runs():
-            for candidate in self._candidates(run):
+        size = files = leaving = 0
+        for run in self._runs:
+            candidates = list(self._candidates(run))
+            leaving += any(one.folder and not one.reason for one in candidates)
+            for candidate in candidates:
                 verb = "keep" if candidate.reason else "delete"
                 display.output(f"{verb:6}  {_text(candidate)}")
                 if not candidate.reason:
@@ -77,17 +80,28 @@ class PruneStage(StageRunner):
                         self._delete(candidate)
         total = f"{size_text(size)} in {counted(files, 'file')}"
         hint = "; to delete the files, add prune.delete=true" if files else ""
+        if leaving:
+            verb = "have left" if deletes else "would leave"
+            display.output(
+                f"{counted(leaving, 'run')} {verb} the list of stage=runs, with records and metrics"
+                + ("" if deletes else "; to keep recent runs, add e.g. runs.older_than_days=7")
+            )
         display.output(f"freed {total}" if deletes else f"would free {total}{hint}")
         return record
 
-    def _runs(self) -> list[PastRun]:
-        """Return the selected jobs of this machine, oldest first."""
-        config, workspace = self.context.config, self.context.workspace
-        stages = [stage for stage in JOB_STAGES if config.runs.stage in (None, stage)]
-        runs = past_runs(self.context.index, *stages)
+    @cached_property
+    def _known(self) -> list[PastRun]:
+        """All jobs of this machine, oldest first."""
+        workspace, runs = self.context.workspace, past_runs(self.context.index, *JOB_STAGES)
         found = [run for run in runs if self.context.is_here(run.record)]
-        known = with_status(found, lambda record: workspace.find_job(record.name))
-        return selected(known, config.runs)
+        return with_status(found, lambda record: workspace.find_job(record.name))
+
+    @cached_property
+    def _runs(self) -> list[PastRun]:
+        """The jobs that the command line selects."""
+        config = self.context.config.runs
+        found = [run for run in self._known if config.stage in (None, run.record.stage)]
+        return selected(found, config)
 
     def _candidates(self, run: PastRun) -> Iterator[_Candidate]:
         """Yield the trials, then the job or the sweep itself.
@@ -119,11 +133,26 @@ class PruneStage(StageRunner):
             return f"is {status.value}"
         if run.is_running:
             return "its command has not ended"
-        if status is JobStatus.COMPLETED:
-            return "" if run.is_saved else _not_saved(run.record)
-        if self.context.config.runs.status is None:
-            return f"is {status.value}; to delete this run too, add runs.status={status.value}"
+        if status is JobStatus.COMPLETED and not run.is_saved:
+            return _not_saved(run.record)
+        is_best = run.record.name in self._best_runs
+        if (is_best or status is not JobStatus.COMPLETED) and not self.context.config.runs.status:
+            what = f"the best run of {run.record.experiment_name}" if is_best else status.value
+            return f"is {what}; to delete this run too, add runs.status={status.value}"
         return ""
+
+    @cached_property
+    def _best_runs(self) -> set[str]:
+        """The names of the training runs with the best value of an experiment's metric."""
+        trained = [run for run in self._known if run.record.stage is Stage.train]
+        completed = [run for run in trained if run.record.status is JobStatus.COMPLETED]
+        by_value = selected(completed, RunsConfig(order=RunOrder.metric))
+        best = {
+            (run.record.experiment_name, run.metric_name(None)): run.record.name
+            for run in by_value
+            if run.metric(None) is not None
+        }
+        return set(best.values())
 
     def _best_trial(self, run: PastRun) -> str | None:
         """Return the name of the best trial; None if the sweep has no best trial.

@@ -23,6 +23,7 @@ TRIALS = {
     "lost": ["lost_0", "lost_1"],
 }
 FAILED = "keep is Failed; to delete this run too, add runs.status=Failed"
+BEST = "is the best run of digits"
 SAVE = "keep the results are not saved; to save the results, run: mnist-exp stage=sweep run=lost"
 #: Jobs without a job folder.
 NO_FOLDER = ("starting", "failed_early", "canceled_early", "deleted")
@@ -53,7 +54,8 @@ class StoredJobs(LocalWorkspace):
 def workspace(outputs: RecordedOutputs) -> StoredJobs:
     """A workspace with runs of every kind."""
     outputs.add(Stage.train, "registered")
-    outputs.add(Stage.train, "gone", metrics={"acc": 0.5}, primary_metric="acc")
+    measured = {"primary_metric": "acc", "experiment_name": "digits"}
+    outputs.add(Stage.train, "gone", metrics={"acc": 0.5}, **measured)
     outputs.add(Stage.train, "failed", JobStatus.FAILED)
     outputs.add(Stage.train, "running", JobStatus.RUNNING)
     outputs.add(Stage.train, "killed", JobStatus.RUNNING)
@@ -61,6 +63,8 @@ def workspace(outputs: RecordedOutputs) -> StoredJobs:
     outputs.add(Stage.sweep, "sweep", best={"name": "sweep_1", "value": 0.9})
     outputs.add(Stage.sweep, "without_best", best=None)
     outputs.add(Stage.register, "digits:1")
+    outputs.add(Stage.train, "best", metrics={"acc": 0.6}, **measured)
+    outputs.add(Stage.train, "failed_best", JobStatus.FAILED, metrics={"acc": 0.7}, **measured)
     return StoredJobs(outputs)
 
 
@@ -73,6 +77,8 @@ def pruned(outputs: RecordedOutputs, workspace: StoredJobs, *overrides: str) -> 
     run_stage(runner)
     *lines, total = outputs.display.messages
     found = {}
+    if lines and " the list of stage=runs" in lines[-1]:
+        found["leaving"] = lines.pop()
     for line in lines:
         verb, _, rest = line.partition(" ")
         name, _, reason = rest.partition("  ")[2].rpartition("  ")[2].partition(": ")
@@ -85,6 +91,9 @@ def test_what_somebody_may_need_stays(outputs: RecordedOutputs, workspace: Store
     count = len(list(outputs.path.rglob("run.json")))
     found = pruned(outputs, workspace)
     assert found.pop("total").startswith("would free 4.0 MB in 10 files; ")
+    assert found.pop("leaving").startswith(
+        "2 runs would leave the list of stage=runs, with records"
+    )
     expected = {
         "registered": "keep registered as digits:1",
         "gone": "delete",
@@ -98,6 +107,8 @@ def test_what_somebody_may_need_stays(outputs: RecordedOutputs, workspace: Store
         "without_best_0": "delete",
         "without_best": "delete",
         "record of without_best/008": "delete",
+        "best": f"keep {BEST}; to delete this run too, add runs.status=Completed",
+        "failed_best": FAILED,
     }
     assert found == expected
     # By default, the stage only prints what it would delete.
@@ -106,11 +117,12 @@ def test_what_somebody_may_need_stays(outputs: RecordedOutputs, workspace: Store
 
     found = pruned(outputs, workspace, "prune.delete=true")
     assert found.pop("total") == "freed 4.0 MB in 10 files"
+    assert found.pop("leaving").startswith("2 runs have left the list of stage=runs")
     assert found == expected
     assert workspace.deleted == ["gone", "sweep_0", "without_best_0", "without_best"]
     assert len(list(outputs.path.rglob("run.json"))) == count - 2
     assert [record.name for record, _ in outputs.index.newest_first(Stage.train)] == [
-        "there",
+        *("failed_best", "best", "there"),
         *("killed", "running", "failed"),
         "registered",
     ]
@@ -137,7 +149,8 @@ def test_a_record_stays_although_its_job_has_no_folder(outputs: RecordedOutputs)
 @pytest.mark.parametrize(
     ("overrides", "deleted"),
     [
-        (["runs.status=failed"], ["failed", "killed"]),
+        (["runs.status=failed"], ["failed", "killed", "failed_best"]),
+        (["runs.status=completed", "runs.stage=train"], ["gone", "best"]),
         (["runs.stage=train"], ["gone"]),
         (["runs.stage=deploy"], []),
         (["runs.max_value=0.4"], []),
