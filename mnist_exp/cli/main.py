@@ -118,7 +118,7 @@ def _check_current_folder() -> None:
 def _main() -> None:
     # With HYDRA_FULL_ERROR, Hydra raises its errors and does not print them. We print the errors in
     # our format.
-    if os.environ.get("HYDRA_FULL_ERROR"):
+    if os.environ.get("HYDRA_FULL_ERROR", "").lower() not in ("", "0", "false"):
         os.environ[FULL_ERROR] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
     command = _Command()

@@ -28,9 +28,11 @@ class CancelStage(StageRunner):
 
     def run(self, record: Record) -> Record:
         """Cancel the job, and wait until the job has ended."""
-        self.context.display.message(f"canceling {self.name}, and waiting until it has ended")
+        job = NamedJob(self.context, self.name)
+        if job.is_running or job.run is None or not job.run.record.status.is_finished:
+            self.context.display.message(f"canceling {self.name}, and waiting until it has ended")
         try:
-            NamedJob(self.context, self.name).cancel()
+            job.cancel()
         except KeyboardInterrupt:
             self.context.display.message(f"the cancel request stays; {self.name} ends soon")
             raise

@@ -61,6 +61,9 @@ def test_a_full_traceback_on_request_leaves_nothing_behind(in_process_cli: InPro
     assert "Traceback" in done.stderr
     assert "model.epochs: must be a whole number" in done.stderr
     assert list(in_process_cli.folder.iterdir()) == []
+    for off in ("0", "false"):
+        done = in_process_cli("stage=train", "model.epochs=0", env={"HYDRA_FULL_ERROR": off})
+        assert "Traceback" not in done.stderr
 
 
 def test_the_version(in_process_cli: InProcessCli) -> None:

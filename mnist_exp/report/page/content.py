@@ -144,7 +144,7 @@ def _event_text(entry: Entry) -> str:
         case Ended():
             text = f"trial {entry.trial} ended: {entry.status} {entry.why}".strip()
         case Interrupted():
-            text = f"the sweep was interrupted: {entry.why}"
+            text = f"the sweep was {entry.why}"
         case Finished():
             text = f"the sweep ended: {entry.status} {entry.why}".strip()
         case _:

@@ -222,11 +222,12 @@ def _event(entry: Entry, metric: str) -> str:
         case Logged() if entry.point.name == metric:
             text = f"trial {entry.point.trial}: {metric} {_short(entry.point.value)}"
         case Decided():
-            text = f"trial {entry.trial}: {entry.reason}"
+            cut = "" if entry.interval is None else f"cut at interval {entry.interval}: "
+            text = f"trial {entry.trial}: {cut}{entry.reason}"
         case Ended():
             text = f"trial {entry.trial}: {entry.status}"
         case Interrupted():
-            text = f"the sweep was interrupted: {entry.why}"
+            text = f"the sweep was {entry.why}"
         case Finished():
             text = f"the sweep is {entry.status}"
     return text
