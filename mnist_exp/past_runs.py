@@ -213,7 +213,7 @@ def _is_selected(run: PastRun, config: RunsConfig) -> bool:
         return False
     if config.newer_than_days is not None and _age_days(run) > config.newer_than_days:
         return False
-    if config.min_value is None and config.max_value is None:
+    if config.metric is None and config.min_value is None and config.max_value is None:
         return True
     low = -math.inf if config.min_value is None else config.min_value
     high = math.inf if config.max_value is None else config.max_value

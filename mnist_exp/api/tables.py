@@ -40,11 +40,13 @@ class Runs(Sequence[Run]):
         return len(self._runs)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row for each run: its state, then a column for each metric and parameter.
+        """Return a row for each run: its state, its metrics, its parameters, then all other facts.
 
-        The names of these columns begin with `metrics_` and `params_`.
+        The columns of metrics and parameters begin with `metrics_` and `params_`.
         """
-        return pd.DataFrame([_row(run) for run in self._runs])
+        rows = [_row(run) for run in self._runs]
+        names = sorted(dict.fromkeys(name for row in rows for name in row), key=_place)
+        return pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
 
     def __repr__(self) -> str:
         return text_of(self._print)
@@ -86,6 +88,21 @@ class Comparison:
 
     def _print(self, console: Console) -> None:
         print_side_by_side([run.past for run in self._runs], console)
+
+
+def _place(name: str) -> int:
+    """Return the place of a column among the groups of columns."""
+    if name in ("name", "stage", "status"):
+        return 0
+    return {"metrics": 1, "params": 2}.get(name.partition("_")[0], 3)
+
+
+def _column(values: Sequence[Any]) -> Any:
+    """Return the values of a column, so that pandas keeps integers beside a missing value."""
+    known = [value for value in values if value is not None]
+    is_integer = known and all(type(value) is int for value in known)
+    # Otherwise pandas makes 512 a float, because NaN is a float.
+    return pd.array(values, dtype="Int64") if is_integer and len(known) < len(values) else values
 
 
 def _row(run: Run) -> Mapping[str, Any]:

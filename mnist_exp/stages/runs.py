@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from mnist_exp.config import OutputFormat, Stage
+from mnist_exp.config import OutputFormat, RunsConfig, Stage
 from mnist_exp.errors import MnistExpError
 from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs, selected, with_status
 from mnist_exp.records import Record
@@ -36,6 +36,10 @@ class RunsStage(StageRunner):
                 display.output(line)
         elif shown:
             display.runs(shown, hidden, config.metric)
+            if number := self._number_without_metric():
+                runs = "1 run" if number == 1 else f"{number} runs"
+                verb = "is" if number == 1 else "are"
+                display.output(f"{runs} without {config.metric} {verb} not listed")
         else:
             total = len(self._recorded)
             why = f"none of the {total} runs matches" if total else "no run is recorded"
@@ -50,13 +54,25 @@ class RunsStage(StageRunner):
     def selected(self) -> tuple[Sequence[PastRun], int]:
         """Return the runs to show, with their present status, and the number of hidden runs."""
         config = self.context.config.runs
-        found = selected(self._recorded, replace(config, status=None))
-        if config.status is not None:
-            found = selected(with_status(found, self._status), config)
+        found = self._matching(config)
         shown = found if config.limit is None else found[-config.limit :]
         hidden = len(found) - len(shown)
         # On Azure, each status needs a request. Ask only for the jobs in the table, if possible.
         return shown if config.status is not None else with_status(shown, self._status), hidden
+
+    def _matching(self, config: RunsConfig) -> Sequence[PastRun]:
+        found = selected(self._recorded, replace(config, status=None))
+        if config.status is None:
+            return found
+        return selected(with_status(found, self._status), config)
+
+    def _number_without_metric(self) -> int:
+        """Return the number of runs that match all keys except `runs.metric` and its bounds."""
+        config = self.context.config.runs
+        if config.metric is None:
+            return 0
+        others = replace(config, metric=None, min_value=None, max_value=None)
+        return sum(run.metric(config.metric) is None for run in self._matching(others))
 
     def _status(self, record: Record) -> JobStatus | None:
         """Return the present status of a job.

@@ -15,11 +15,13 @@ import pytest
 import yaml
 
 import mnist_exp as mx
+from mnist_exp.past_runs import PastRun
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from tests.support.command_line import Cli
 from tests.support.files import write_file
 from tests.support.in_process import InProcessCli
 from tests.support.paths import REPOSITORY
+from tests.support.sample_results import record
 from tests.support.waiting import eventually
 
 #: A script that creates the file `there`, and then runs until it is ended.
@@ -130,7 +132,8 @@ def test_past_runs_are_handles(trained: mx.Run, swept: mx.Run, outputs: Path) ->
     assert str(mx.runs(outputs_dir=outputs, status="Queued")) == "no runs"
     assert len(mx.runs("runs.limit=1", outputs_dir=outputs)) == 1
     of_loss = mx.runs("runs.metric=loss", outputs_dir=outputs)
-    assert str(of_loss) == str(mx.runs(metric="loss", outputs_dir=outputs)) != str(mx.runs())
+    assert str(of_loss) == str(mx.runs(metric="loss", outputs_dir=outputs)) == "no runs"
+    assert trained.name in str(mx.runs(metric="score", outputs_dir=outputs))
     with pytest.raises(mx.ConfigError, match=r"^runs.stage: "):
         mx.runs(stage="trian", outputs_dir=outputs)
 
@@ -148,7 +151,12 @@ def test_a_dry_run_prints_as_its_display_says(
 
 def test_runs_are_compared(trained: mx.Run, swept: mx.Run) -> None:
     compared = mx.compare(trained, swept)
-    assert compared.to_frame().loc["params_lr"].tolist() == [0.75, 11.0]
+    frame = compared.to_frame()
+    assert frame.loc["params_lr"].tolist() == [0.75, 11.0]
+    assert list(frame.index[:3]) == ["stage", "status", "metrics_score"]
+    other = mx.Run(PastRun([record()], [Path()]), trained._origin)
+    rows = mx.Comparison([trained, other], None).to_frame()
+    assert repr(rows.loc["params_fail_above", trained.name]) == "10"
     assert compared.figure is not None
     assert compared.figure.is_file()
     assert "<img" in compared._repr_html_()

@@ -96,7 +96,16 @@ def test_a_run_is_one_row_even_if_several_commands_worked_on_it(past: RecordedOu
         (["runs.experiment_name=other"], ["failed"]),
         (["runs.min_value=0.5"], ["wide", "sweep"]),
         (["runs.max_value=0"], ["low"]),
-        (["runs.metric=loss", "runs.min_value=1"], ["low"]),
+        (["runs.metric=loss"], ["low", "6 runs without loss are not listed"]),
+        (["runs.metric=loss", "runs.max_value=2"], ["none of the 7 runs matches in outputs"]),
+        (
+            ["runs.metric=acc", "runs.min_value=0.6", "runs.status=completed"],
+            ["sweep"],
+        ),
+        (
+            ["runs.metric=loss", "runs.min_value=1", "runs.stage=sweep"],
+            ["none of the 1 runs matches in outputs"],
+        ),
         (["runs.status=Completed", "runs.order=metric"], ["low", "wide", "sweep"]),
         (["runs.newer_than_days=1e6", "runs.limit=1"], ["there"]),
         (["runs.newer_than_days=0"], ["none of the 7 runs matches in outputs"]),
