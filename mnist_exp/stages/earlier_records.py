@@ -38,7 +38,7 @@ def source_job(context: StageContext) -> Record:
     if record is None and wanted is not None:
         raise NotFoundError(
             f"run: must name a completed sweep or training run, got {wanted}; "
-            "the run.json of each run contains the name"
+            "mnist-exp stage=runs lists all runs"
         )
     if record is None:
         raise NotFoundError(

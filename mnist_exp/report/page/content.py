@@ -140,7 +140,7 @@ def _event_text(entry: Entry) -> str:
         case Started():
             text = f"trial {entry.trial} started"
         case Decided():
-            text = f"trial {entry.trial}: {entry.reason}"
+            text = f"trial {entry.trial}: {entry.text}"
         case Ended():
             text = f"trial {entry.trial} ended: {entry.status} {entry.why}".strip()
         case Interrupted():

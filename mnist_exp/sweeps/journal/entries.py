@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.sweeps.sampling.algorithms import Parameters
+from mnist_exp.sweeps.stopping.policy import Cut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,11 @@ class Decided(Entry):
     trial: int
     interval: int | None
     reason: str
+
+    @property
+    def text(self) -> str:
+        """The text of the decision in logs."""
+        return self.reason if self.interval is None else Cut(self.interval, self.reason).text
 
 
 @dataclass(frozen=True)

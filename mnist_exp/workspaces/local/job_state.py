@@ -222,8 +222,7 @@ def _event(entry: Entry, metric: str) -> str:
         case Logged() if entry.point.name == metric:
             text = f"trial {entry.point.trial}: {metric} {_short(entry.point.value)}"
         case Decided():
-            cut = "" if entry.interval is None else f"cut at interval {entry.interval}: "
-            text = f"trial {entry.trial}: {cut}{entry.reason}"
+            text = f"trial {entry.trial}: {entry.text}"
         case Ended():
             text = f"trial {entry.trial}: {entry.status}"
         case Interrupted():
