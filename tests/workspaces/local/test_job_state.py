@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.errors import OutputsError, RefusedError
+from mnist_exp.results import JobResult
 from mnist_exp.status import KILLED, JobStatus
 from mnist_exp.workspaces.base import JobInterrupted
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
@@ -39,7 +40,9 @@ def canceled(workspace: LocalWorkspace, outputs: Path, code: Callable[..., Path]
         watched = commands.submit(workspace.watch, workspace.submit(job), Watcher())
         eventually(lambda: other.find_job("sweep") is JobStatus.RUNNING)
         followed = commands.submit(lambda: list(other.job_log("sweep")))
-        eventually(lambda: (found := other.job_result("sweep")) and _values(found) == [1, 2])
+        # The first trial ends by itself, and the second trial runs until it is canceled.
+        expected = [(1, JobStatus.COMPLETED), (2, JobStatus.RUNNING)]
+        eventually(lambda: _trials(other.job_result("sweep")) == expected)
         with pytest.raises(RefusedError, match=r"got the trial sweep_1; .* use run=sweep"):
             other.cancel_job("sweep_1")
         other.cancel_job("sweep")
@@ -48,8 +51,8 @@ def canceled(workspace: LocalWorkspace, outputs: Path, code: Callable[..., Path]
         return followed.result()
 
 
-def _values(result: object) -> list[object]:
-    return [trial.best for trial in getattr(result, "trials", ())]
+def _trials(result: JobResult | None) -> list[tuple[float | None, JobStatus]]:
+    return [(trial.best, trial.status) for trial in result.trials] if result else []
 
 
 def test_a_sweep_is_followed_and_canceled_from_another_terminal(
