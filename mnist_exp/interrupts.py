@@ -27,7 +27,7 @@ from typing import TypeVar
 
 _Result = TypeVar("_Result")
 #: Seconds after which the main thread looks again whether the watching thread has ended.
-_WAIT_S = 1.0
+_WAIT_S = 0.2
 
 
 class Interrupts:
@@ -61,7 +61,9 @@ class Interrupts:
     @property
     def are_pending(self) -> bool:
         """Whether the next call of `check` raises KeyboardInterrupt."""
-        self._is_pending = self._is_pending or self._take_request()
+        # Never set the flag to its old value, because `note` may set it at the same time.
+        if self._take_request():
+            self._is_pending = True
         return self._is_pending
 
     def _take_request(self) -> bool:

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -84,3 +85,15 @@ def test_an_error_of_the_watching_thread_is_raised() -> None:
 
     with pytest.raises(ValueError, match="broken"):
         with_noted_interrupts(fail)
+
+
+def test_an_interrupt_during_the_look_for_a_request_is_not_lost(tmp_path: Path) -> None:
+    class Late(Interrupts):
+        """Interrupts whose look for a cancel request takes until the user presses Ctrl-C."""
+
+        def _take_request(self) -> bool:
+            self.note()
+            return super()._take_request()
+
+    with pytest.raises(KeyboardInterrupt):
+        Late(tmp_path / "request").check()
