@@ -11,6 +11,9 @@ from mnist_exp.checks.resources import recipe_fault
 from mnist_exp.config import EnvConfig, EnvType, ExperimentConfig, ModelType, WorkspaceType
 from mnist_exp.software import RecipeError, curated_recipe, find_conda, read_conda_file
 
+#: A word of a command that names a program of a Python environment by its path.
+_PROGRAM = re.compile(r"[^\s;&|()'\"=`]*/bin/(?:activate|pip|python|uv)[\w.]*")
+
 
 def local_faults(config: ExperimentConfig) -> Iterator[str]:
     """Yield faults of values that only the local workspace cannot use."""
@@ -18,7 +21,7 @@ def local_faults(config: ExperimentConfig) -> Iterator[str]:
         return
     if config.stage.trains:
         yield from _environment("env", config.env)
-        yield from _own_programs(config.job.command or "")
+        yield from _own_programs(config.job.command or "", Path(config.outputs_dir).absolute())
         yield from _encoded_path(Path(config.outputs_dir).absolute())
     if config.stage.deploys:
         yield from _environment(
@@ -26,22 +29,23 @@ def local_faults(config: ExperimentConfig) -> Iterator[str]:
         )
 
 
-def _own_programs(command: str) -> Iterator[str]:
+def _own_programs(command: str, outputs: Path) -> Iterator[str]:
     """Yield a fault if a command names Python, pip or uv in the environment of mnist-exp.
 
-    Packages that such a program installs would not be deleted with the job.
+    Packages that such a program installs would not be deleted with the job. A relative path begins
+    at the folder in which the job runs.
     """
-    for name in ("~", "$HOME", "${HOME}"):
-        command = command.replace(f"{name}/", f"{Path.home()}/")
-    folders = {sys.prefix, os.path.realpath(sys.prefix)}
-    pattern = rf"(?:{'|'.join(map(re.escape, folders))})/bin/((?:activate|pip|python|uv)[\w.]*)"
-    if found := re.search(pattern, command):
-        program, name = found.group(0, 1)
-        remedy = "remove it" if name.startswith("activate") else f"write {name}"
-        yield (
-            "job.command: must not use the environment of mnist-exp, which a job may not change, "
-            f"got {program}; {remedy}, because a job has its own environment"
-        )
+    work, own = outputs / "jobs" / "NAME" / "wd", os.path.realpath(Path(sys.prefix) / "bin")
+    for word in _PROGRAM.finditer(command):
+        path = os.path.expanduser(os.path.expandvars(word[0]))  # noqa: PTH111 - never raises
+        folder, name = os.path.split(os.path.join(work, path))  # noqa: PTH118
+        if os.path.realpath(folder) == own:
+            remedy = "remove it" if name.startswith("activate") else f"write {name}"
+            yield (
+                "job.command: must not use the environment of mnist-exp, which a job may not "
+                f"change, got {word[0]}; {remedy}, because a job has its own environment"
+            )
+            return
 
 
 def _encoded_path(outputs: Path) -> Iterator[str]:

@@ -23,6 +23,11 @@ RULES: dict[str, Rule] = {
         command(f"true; '{os.path.realpath(sys.prefix)}/bin/python3' -m pip install x"),
         "bin/python3; write python3, because",
     ),
+    "pip of mnist-exp by a relative path": (
+        "train",
+        command(f"{os.path.relpath(OWN, Path.cwd() / 'outputs/jobs/NAME/wd')}/pip install x"),
+        "bin/pip; write pip, because a job has its own environment",
+    ),
     "activation of the environment of mnist-exp": (
         "train",
         command(f". {OWN}/activate; python t.py"),
