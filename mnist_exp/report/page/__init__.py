@@ -15,9 +15,8 @@ from typing import Any
 from mnist_exp.errors import MnistExpError
 from mnist_exp.records import REPORT_NAME, Record, write_text
 from mnist_exp.report.page.content import page_content
-from mnist_exp.sweeps.journal import Entry, read_entries
+from mnist_exp.sweeps.journal import JOURNAL_NAME, Entry, read_entries
 
-_JOURNAL_NAME = "journal.jsonl"
 _HERE = Path(__file__).parent
 #: The parts of the script, in their order in the page.
 _SCRIPTS = ("trials.js", "charts.js", "table.js", "page.js")
@@ -90,7 +89,7 @@ def _figure(name: str, png: bytes) -> str:
 
 
 def _journal(record: Record) -> Sequence[Entry]:
-    path = Path(record.paths.get("folder", "")) / _JOURNAL_NAME
+    path = Path(record.paths.get("folder", "")) / JOURNAL_NAME
     if not path.is_file():
         return ()
     return tuple(read_entries(path.read_text(encoding="utf-8", errors="replace")))

@@ -9,17 +9,7 @@ from typing import Any
 
 from mnist_exp.past_runs import COMMAND_KEYS
 from mnist_exp.records import Record
-from mnist_exp.sweeps.journal import (
-    Created,
-    Decided,
-    Ended,
-    Entry,
-    Finished,
-    Interrupted,
-    Logged,
-    Resumed,
-    Started,
-)
+from mnist_exp.sweeps.journal import Created, Ended, Entry, Logged, Resumed, Started, event_text
 from mnist_exp.templates import hydra_string
 
 #: Maximum number of points of a curve. Larger numbers make the page large and slow.
@@ -38,15 +28,19 @@ def page_content(record: Record, journal: Sequence[Entry] = ()) -> dict[str, Any
     sweep = next((entry.sweep for entry in journal if isinstance(entry, Created)), {})
     goal = record.goal or str((sweep.get("objective") or {}).get("goal", "")).lower()
     curves, spans = _curves(journal, record.primary_metric), _spans(journal)
-    trials = [
-        {**trial, "index": _index(trial), "curve": curves.get(_index(trial), [])}
-        | {"span": spans.get(_index(trial))}
-        for trial in record.trials
-    ]
-    for trial in trials:
-        trial["cut"] = trial.get("cut")
-        trial["curve"] = thinned(trial["curve"], goal, trial["cut"])
-        trial["command"] = train_command(record, trial.get("parameters", {}))
+    trials = []
+    for trial in record.trials:
+        index, cut = _index(trial), trial.get("cut")
+        trials.append(
+            {
+                **trial,
+                "index": index,
+                "cut": cut,
+                "curve": thinned(curves.get(index, []), goal, cut),
+                "span": spans.get(index),
+                "command": train_command(record, trial.get("parameters", {})),
+            }
+        )
     content = {
         "stage": record.stage.value,
         "name": record.name,
@@ -125,31 +119,9 @@ def _spans(journal: Sequence[Entry]) -> dict[int, list[float]]:
 def _events(journal: Sequence[Entry]) -> list[tuple[float, str]]:
     found = []
     for entry in journal:
-        if text := _event_text(entry):
+        if text := event_text(entry):
             found.append((round(entry.at - journal[0].at, 3), text))
     return found[-_MAX_EVENTS:]
-
-
-def _event_text(entry: Entry) -> str:
-    """Return the line for an entry of the journal; empty for a value or for drawn parameters."""
-    match entry:
-        case Created():
-            text = "the sweep was created"
-        case Resumed():
-            text = "the sweep resumed"
-        case Started():
-            text = f"trial {entry.trial} started"
-        case Decided():
-            text = f"trial {entry.trial}: {entry.text}"
-        case Ended():
-            text = f"trial {entry.trial} ended: {entry.status} {entry.why}".strip()
-        case Interrupted():
-            text = f"the sweep was {entry.why}"
-        case Finished():
-            text = f"the sweep ended: {entry.status} {entry.why}".strip()
-        case _:
-            text = ""
-    return text
 
 
 def train_command(record: Record, parameters: Mapping[str, Any]) -> str:

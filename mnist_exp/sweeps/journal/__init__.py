@@ -6,6 +6,7 @@ events. A command that resumes the sweep rebuilds the sweep from the entries alo
 """
 
 from mnist_exp.sweeps.journal.entries import (
+    JOURNAL_NAME,
     Created,
     Decided,
     Ended,
@@ -21,8 +22,10 @@ from mnist_exp.sweeps.journal.entries import (
     to_line,
 )
 from mnist_exp.sweeps.journal.history import History, read_history
+from mnist_exp.sweeps.journal.texts import event_text
 
 __all__ = [
+    "JOURNAL_NAME",
     "Created",
     "Decided",
     "Ended",
@@ -35,6 +38,7 @@ __all__ = [
     "Resumed",
     "Sampled",
     "Started",
+    "event_text",
     "read_entries",
     "read_history",
     "to_line",

@@ -10,6 +10,9 @@ from mnist_exp.metrics import MetricPoint
 from mnist_exp.sweeps.sampling.algorithms import Parameters
 from mnist_exp.sweeps.stopping.policy import Cut
 
+#: File name of a journal, in the folder of its sweep.
+JOURNAL_NAME = "journal.jsonl"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:

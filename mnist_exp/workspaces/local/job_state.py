@@ -14,23 +14,17 @@ from mnist_exp.errors import JobError, OutputsError, RefusedError
 from mnist_exp.results import JobResult
 from mnist_exp.status import KILLED, JobStatus
 from mnist_exp.sweeps.journal import (
+    JOURNAL_NAME,
     Created,
-    Decided,
-    Ended,
-    Entry,
-    Finished,
     History,
-    Interrupted,
-    Logged,
-    Resumed,
-    Sampled,
+    event_text,
     read_entries,
     read_history,
 )
 from mnist_exp.sweeps.ranking import Goal, Objective
 from mnist_exp.sweeps.summary import summarize
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
-from mnist_exp.workspaces.local.sweep.journal_file import JOURNAL_NAME, JournalFile
+from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.sweep.reporting import trial_result
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, logged_metrics
 
@@ -188,7 +182,7 @@ def _sweep_events(journal: Path, folder: JobFolder) -> Iterator[str]:
                 if isinstance(entry, Created):
                     metric = str(entry.sweep["objective"]["primary_metric"])
         for entry in entries:
-            if text := _event(entry, metric):
+            if text := event_text(entry, metric):
                 yield f"{datetime.fromtimestamp(entry.at).astimezone():%H:%M:%S} {text}"
 
 
@@ -206,31 +200,3 @@ def _lines(path: Path, folder: JobFolder) -> Iterator[str]:
             if not is_running:
                 return
             time.sleep(_POLL_S)
-
-
-def _event(entry: Entry, metric: str) -> str:
-    """Return an entry of a journal as text; empty for an entry that few users need."""
-    text = ""
-    match entry:
-        case Created():
-            text = "the sweep starts"
-        case Resumed():
-            text = "the sweep resumes"
-        case Sampled():
-            drawn = (f"{key}={_short(value)}" for key, value in entry.parameters.items())
-            text = f"trial {entry.trial}: {', '.join(drawn)}"
-        case Logged() if entry.point.name == metric:
-            text = f"trial {entry.point.trial}: {metric} {_short(entry.point.value)}"
-        case Decided():
-            text = f"trial {entry.trial}: {entry.text}"
-        case Ended():
-            text = f"trial {entry.trial}: {entry.status}"
-        case Interrupted():
-            text = f"the sweep was {entry.why}"
-        case Finished():
-            text = f"the sweep is {entry.status}"
-    return text
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

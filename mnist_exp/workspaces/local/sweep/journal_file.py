@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_exp.errors import OutputsError
-from mnist_exp.sweeps.journal import Entry, read_entries, to_line
-
-JOURNAL_NAME = "journal.jsonl"
+from mnist_exp.sweeps.journal import JOURNAL_NAME, Entry, read_entries, to_line
 
 
 class JournalFile:
