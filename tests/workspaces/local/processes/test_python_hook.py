@@ -243,6 +243,32 @@ def test_the_process_may_be_part_of_a_shell_command(folder: Path, command: str) 
     assert recorded(folder, 1) == "ValueError: x"
 
 
+@pytest.mark.parametrize("command", ["python -c {}", "python -m script"])
+@pytest.mark.parametrize(
+    ("end", "code", "text"),
+    [
+        ("", 0, None),
+        ("; raise SystemExit(5)", 5, None),
+        ("; sys.exit(6)", 6, None),
+        ("; sys.exit('y')", 1, "y"),
+        ("; raise ValueError('z')", 1, "ValueError: z"),
+    ],
+)
+@pytest.mark.parametrize("first", ["sys.exit('x')", "exit('x')"])
+def test_a_caught_exit_of_a_command_or_module_is_no_reason(
+    folder: Path, command: str, first: str, end: str, code: int, text: str | None
+) -> None:
+    """Unlike `python FILE`, these forms flush no stream before Python's exit."""
+    script = (
+        "import pickle, sys\n"
+        f"try: {first}\nexcept SystemExit as error: pickle.dumps(error)\npass{end}"
+    )
+    (folder / "script.py").write_text(script, encoding="utf-8")
+    assert run(command.format(shlex.quote(script)), folder) == code
+    assert recorded(folder, code) == text
+    assert code or not failure_path(folder, folder.parent / "std_log.txt").exists()
+
+
 def test_another_process_than_the_last_gives_no_reason(folder: Path) -> None:
     assert run("python -c 'raise ValueError' || exit 7", folder) == 7
     assert recorded(folder, 7) is None

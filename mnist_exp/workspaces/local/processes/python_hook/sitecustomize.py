@@ -195,7 +195,13 @@ def _install(path: str) -> None:
         note(status)
         # Unlike the original function, always create the exception. `_note_raised_exit` looks for
         # the exception.
-        raise SystemExit(status)
+        error = SystemExit(status)
+        _forget_if_caught(error)
+        try:
+            raise error
+        finally:
+            # Without this line, the exception would keep itself alive.
+            del error
 
     def write() -> None:
         error = getattr(sys, "last_value", None)
@@ -225,9 +231,39 @@ def _note_builtin_exit(note: Callable[[object], None]) -> None:
 
     def call(self: object, code: object = None) -> object:
         note(code)
-        return call_as_before(self, code)
+        try:
+            return call_as_before(self, code)
+        except SystemExit as error:
+            _forget_if_caught(error)
+            raise
 
     kind.__call__ = call  # type: ignore[method-assign]
+
+
+class _End:
+    """An attribute of a SystemExit, which forgets the recorded exit if a script caught it.
+
+    Python deletes an uncaught exception when all Python functions have ended. Python deletes a
+    caught exception earlier, while a function of the script runs. `_note_raised_exit` cannot
+    replace this class: `python -c` and `python -m` flush no stream before Python's exit.
+    """
+
+    def __init__(self, reason: tuple[int, str]) -> None:
+        self._reason = reason
+
+    def __del__(self) -> None:
+        if _exit and _exit[0] is self._reason and sys._getframe().f_back is not None:
+            _exit.clear()
+
+    def __reduce__(self) -> tuple[type[bool], tuple[()]]:
+        # A script may pickle or copy the exception. The copy needs no attribute of this class.
+        return bool, ()
+
+
+def _forget_if_caught(error: SystemExit) -> None:
+    """Forget the exit that was noted last when the script catches its exception `error`."""
+    if _exit:
+        error._mnist_exp_end = _End(_exit[0])  # type: ignore[attr-defined]
 
 
 def _note_raised_exit(note: Callable[[object, BaseException | None], None]) -> None:
