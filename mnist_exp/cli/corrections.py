@@ -7,6 +7,7 @@ from enum import Enum
 from hydra.errors import MissingConfigException, OverrideParseException
 
 from mnist_exp.cli.hide_values import hidden_override
+from mnist_exp.cli.hydra_errors import names_beside
 from mnist_exp.cli.schema_keys import closest, keys_at, meant_keys, type_at
 from mnist_exp.config import Stage
 
@@ -31,7 +32,11 @@ def correction(override: str, error: Exception | None = None) -> str | None:
     if isinstance(kind, type) and issubclass(kind, Enum):
         member = closest(value, [member.value for member in kind])
         return f"{key}={member}" if member else None
-    keys = [] if kind or keys_at(key.rpartition(".")[0]) is None else meant_keys(key)
+    parent, _, name = key.rpartition(".")
+    if keys_at(parent) is None:
+        present = closest(name, names_beside(error)) if error else None
+        return f"{parent}.{present}={value}" if present else None
+    keys = [] if kind else meant_keys(key)
     return f"{keys[0]}={value}" if len(keys) == 1 else None
 
 

@@ -15,6 +15,7 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
+from omegaconf import DictConfig
 from omegaconf.errors import ConfigKeyError as OmegaConfKeyError
 from omegaconf.errors import (
     GrammarParseError,
@@ -111,9 +112,20 @@ def _explain_option(error: MissingConfigException) -> str:
     options = [name for name in error.options or () if name]
     if not group or not options:
         return _one_line(str(error))
-    line = f"{group}: must be one of {listing(options)}, got {option}{similar(option, options)}"
-    package = _PLUGINS.get((group, option))
-    return f"{line}; to add {option}, run pip install {package}" if package else line
+    meant = similar(option, options)
+    line = f"{group}: must be one of {listing(options)}, got {option}{meant}"
+    if package := _PLUGINS.get((group, option)):
+        return f"{line}; to add {option}, run pip install {package}"
+    if meant or group.startswith("hydra/"):
+        return line
+    own = f"FOLDER/{group}/{option}.yaml"
+    return f"{line}; an option of your own is {own}, with --config-dir FOLDER"
+
+
+def names_beside(error: BaseException) -> list[str]:
+    """Return the names in the mapping in which Hydra did not find a key; else an empty list."""
+    mapping = getattr(_root_cause(error), "parent_node", None)
+    return [str(name) for name in mapping] if isinstance(mapping, DictConfig) else []
 
 
 def _in_file(line: str, option: str) -> str:
@@ -168,7 +180,7 @@ def _explain_type(error: OmegaConfBaseException, key: str, message: str, overrid
                 f"{key}: no such key; {{...}} keeps the existing keys of {above}; "
                 f"{_replacing(above)}"
             )
-        return explain_key(key)
+        return explain_key(key, names_beside(error))
     got = _got(key, message, override)
     is_variable = key.rpartition(".")[0] in VARIABLES and got == "got null"
     remedy = f'; write {key.rpartition(".")[2]}: "" for an empty text' if is_variable else ""

@@ -62,12 +62,18 @@ def unknown_keys(
             yield from unknown_keys(composed[name], known[name], f"{key}.")
 
 
-def explain_key(key: str) -> str:
-    """Return the message for a key that does not exist. The message lists the existing keys."""
-    parent = key.rpartition(".")[0]
+def explain_key(key: str, present: Sequence[str] = ()) -> str:
+    """Return the message for a key that does not exist. The message lists the existing keys.
+
+    Args:
+        key: The dotted key.
+        present: The names in the mapping that should contain the key. They are used if the schema
+            allows any name in the mapping.
+    """
+    parent, _, name = key.rpartition(".")
     known = keys_at(parent)
     if known is None:
-        return f"{key}: no such key; add it with +{key}=..."
+        return f"{key}: no such key{similar(name, present)}; add it with +{key}=..."
     keys = meant_keys(key)
     if len(keys) > 1:
         return f"{key}: no such key; write one of {listing(keys)}"

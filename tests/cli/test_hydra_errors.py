@@ -19,7 +19,8 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     ),
     "option": (
         ["workspace=aws"],
-        "workspace: must be one of azure, local, got aws",
+        "workspace: must be one of azure, local, got aws; an option of your own is "
+        "FOLDER/workspace/aws.yaml, with --config-dir FOLDER",
     ),
     "option nearly right": (["model=tutoral"], "got tutoral (did you mean tutorial?)"),
     "group": (["modle=small"], "modle: no such key (did you mean model?); the config has stage,"),
@@ -64,6 +65,10 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     "key of a free mapping": (
         ["job.inputs.momentum=1"],
         "job.inputs.momentum: no such key; add it with +job.inputs.momentum=...",
+    ),
+    "misspelt key of a free mapping": (
+        ["job.inputs.learning-rate=1"],
+        "no such key (did you mean learning_rate?); add it with +job.inputs.learning-rate=...",
     ),
     "field of an expression": (
         ["sweep.search_space.learning_rate.q=1"],

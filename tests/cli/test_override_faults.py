@@ -94,6 +94,10 @@ def test_few_compositions_find_every_bad_override(
         ("train", ["run mnist-exp stage=train"]),
         ("stage=trian model=small", ["run mnist-exp stage=train model=small"]),
         ("stage=train epochs=5", ["run mnist-exp stage=train model.epochs=5"]),
+        (
+            "stage=train job.inputs.learning-rate=1",
+            ["run mnist-exp stage=train job.inputs.learning_rate=1"],
+        ),
         ("stage=train model=wid", ["run mnist-exp stage=train model=wide"]),
         ("-m trian lr=0.1,0.2", ["run mnist-exp -m stage=train lr=0.1,0.2"]),
         ("--config-dir . stage=train lr=1", ["run mnist-exp --config-dir . stage=train model.lea"]),
