@@ -54,7 +54,8 @@ def sweep_warnings(config: Experiment) -> Iterator[str]:
         flags = ", ".join(argument_name(name, job.argument_style) for name in unknown)
         yield (
             f"sweep.search_space: the job has no inputs {', '.join(unknown)}; "
-            f"{job.script} must accept {flags}"
+            f"{job.script} must accept {flags}; the search space also has the keys of each option "
+            "that the file of your sweep names in `defaults`"
         )
 
 

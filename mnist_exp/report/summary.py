@@ -212,13 +212,19 @@ def _endpoint(endpoint: Mapping[str, Any]) -> str:
 def _predictions(predictions: Mapping[str, Any]) -> str:
     if "predicted" not in predictions:
         return plain(_json(predictions.get("answer", "")))[:200]
-    predicted, actual = predictions["predicted"], predictions.get("actual") or ()
-    answers = " ".join(_json(answer) for answer in predicted)
-    right = sum(str(a) == str(b) for a, b in zip(predicted, actual, strict=False))
-    if not actual:
+    answers = " ".join(_json(answer) for answer in predictions["predicted"])
+    if not predictions.get("actual"):
         return plain(answers)
-    interval = accuracy_interval(right, len(actual))
-    return plain(f"{answers}  ({right} of {len(actual)} right; {interval})")
+    right, samples = _right_answers(predictions)
+    interval = accuracy_interval(right, samples)
+    return plain(f"{answers}  ({right} of {samples} right; {interval})")
+
+
+def _right_answers(predictions: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the number of right answers, and the number of samples with a known digit."""
+    actual = predictions.get("actual") or ()
+    pairs_of = zip(predictions.get("predicted", ()), actual, strict=False)
+    return sum(str(answer) == str(digit) for answer, digit in pairs_of), len(actual)
 
 
 def _json(answer: Any) -> str:
@@ -233,6 +239,9 @@ def _result(record: Record) -> str:
         return f"trial {label}: {number(record.best.get('value'))}"
     if record.stage is Stage.cleanup:
         return f"{plain(record.name)} deleted"
+    if record.predictions and record.predictions.get("actual"):
+        right, samples = _right_answers(record.predictions)
+        return f"{right} of {samples} samples right"
     if record.metrics:
         return _model(record.model) if record.model else pairs(record.metrics)
     if record.endpoint:

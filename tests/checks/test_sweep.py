@@ -169,6 +169,7 @@ def test_a_name_with_another_number_is_no_misspelling() -> None:
     assert checks.faults(config) == []
     (line,) = (line for line in checks.warnings(config) if line.startswith("sweep.search_space"))
     assert "the job has no inputs beta_2; train.py must accept --beta-2" in line
+    assert "names in `defaults`" in line
 
 
 def test_a_swept_input_that_the_command_does_not_use_is_a_warning() -> None:

@@ -247,6 +247,7 @@ def test_the_overview_has_a_row_for_each_stage_and_all_figures(width: int):
         sweep_record(paths={"sweep": "/x/sweep.png"}),
         record(Stage.register, model={"name": "m", "version": "1"}, metrics={"test_acc": 0.9}),
         record(Stage.deploy, endpoint=ENDPOINT),
+        record(Stage.invoke, predictions={"predicted": [7, 2, 1], "actual": [7, 2, 4]}),
         record(Stage.invoke, status=JobStatus.FAILED, why="endpoint: no answer"),
         record(Stage.cleanup, name="tff", endpoint=ENDPOINT),
     ]
@@ -258,6 +259,7 @@ def test_the_overview_has_a_row_for_each_stage_and_all_figures(width: int):
     ]
     for words in ("test_acc=0.94", "trial ", "m:1", "(tff-blue 100 %)", "no answer", "tff deleted"):
         assert words in text
+    assert "2 of 3 samples right" in text
     assert "  figure      /x/curves.png" in lines
     assert "  figure      /x/sweep.png" in lines
     assert "/x/log" not in text
