@@ -246,6 +246,7 @@ LIBRARIES = {
 
 #: Where imports may stand inside functions. Their comments say why.
 LATE = {
+    "mnist_exp.cli.main",
     "mnist_exp.datasets.mirrors",
     "mnist_exp.lazy",
     "mnist_exp.mlflow_plugin",

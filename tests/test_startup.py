@@ -71,6 +71,8 @@ MISSPELT = [
     Command([], code=1),
 ]
 WITHOUT_STORE = [Command(["stage=compute"]), Command(["stage=status"])]
+#: Packages that only a stage needs.
+OF_STAGES = {"httpx", "rich"}
 
 
 def loaded_by(commands: list[Command], folder: Path) -> Iterator[tuple[Path, set[str]]]:
@@ -99,6 +101,16 @@ def test_looking_and_misspelling_load_nothing_slow(tmp_path: Path, commands: lis
     for folder, loaded in loaded_by(commands, tmp_path):
         assert loaded & SLOW == set()
         assert list(folder.iterdir()) == []
+
+
+def test_printing_a_config_does_not_import_the_stages(tmp_path: Path) -> None:
+    for _, loaded in loaded_by(LOOKING, tmp_path):
+        assert loaded & OF_STAGES == set()
+
+
+def test_the_list_of_runs_does_not_import_the_workspace(tmp_path: Path) -> None:
+    (_, loaded), *_ = loaded_by([Command(["stage=runs"], "no run is recorded")], tmp_path)
+    assert loaded & (SLOW | {"httpx"}) == set()
 
 
 def test_a_stage_that_needs_no_store_does_not_wait_for_mlflow(tmp_path: Path) -> None:

@@ -32,6 +32,11 @@ _WITHOUT_VALUE = {
     *("--help", "-h", "--hydra-help", "--version", "--multirun", "-m", "--run", "-r"),
     *("--resolve", "--shell-completion", "-sc"),
 }
+#: Flags with which Hydra prints something and calls no task function.
+_PRINTING = {
+    *("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i"),
+    *("--shell-completion", "-sc"),
+}
 
 
 def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -89,6 +94,11 @@ def _outside_completion(flags: Sequence[str], overrides: Sequence[str]) -> Itera
             "-sc: only a shell may use query=, with COMP_LINE set; to install the completion, run "
             'eval "$(mnist-exp -sc install=bash)"'
         )
+
+
+def only_prints(flags: Sequence[str]) -> bool:
+    """Return whether Hydra prints something because of a flag, and runs no stage."""
+    return any(flag.partition("=")[0] in _PRINTING for flag in flags)
 
 
 def is_completion_query(flags: Sequence[str], overrides: Sequence[str]) -> bool:

@@ -71,6 +71,9 @@ def config_folder() -> Path:
 
 def register_schemas() -> None:
     """Register the schema `experiment_schema`. conf/config.yaml uses this schema."""
+    # Hydra copies its config store for each composition and for each group of `--help`. No caller
+    # changes a copy, because `ConfigStore.load` copies each config again.
+    ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined]
     ConfigStore.instance().store(name="experiment_schema", node=_schema())
     OmegaConf.register_new_resolver("concurrent_trials", _concurrent_trials, replace=True)
 

@@ -10,32 +10,25 @@ import os
 import select
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mnist_exp import __version__
-from mnist_exp.cli.arguments import flags_and_overrides, is_completion_query, is_utf8
+from mnist_exp.cli.arguments import flags_and_overrides, is_completion_query, is_utf8, only_prints
 from mnist_exp.cli.completion import completed_words
 from mnist_exp.cli.compose import register_schemas
-from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.error_output import (
     FULL_ERROR,
     READER_HAS_EXITED,
-    Outcome,
     error_lines,
     may_be_full,
     report_errors,
 )
-from mnist_exp.cli.hide_values import hidden_override, hide_values_of_variant
 from mnist_exp.cli.hydra_errors import is_foreign
-from mnist_exp.cli.override_faults import all_faults
-from mnist_exp.cli.prepare import hide_values_of_multirun, prepared_command
 from mnist_exp.cli.primary import PrimaryConfig, primary_config
-from mnist_exp.cli.variants import Variants, can_wait, may_wait
 from mnist_exp.cli.written_text import quoted
 from mnist_exp.errors import ConfigError
 from mnist_exp.interrupts import handle_signals
@@ -121,114 +114,93 @@ def _main() -> None:
     if os.environ.get("HYDRA_FULL_ERROR", "").lower() not in ("", "0", "false"):
         os.environ[FULL_ERROR] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    command = _Command()
     with report_errors() as outcome:
         handle_signals()
         _check_current_folder()
-        command.flags, command.overrides = flags_and_overrides(sys.argv[1:])
+        flags, overrides = flags_and_overrides(sys.argv[1:])
         register_schemas()
-        primary = primary_config(command.flags, command.overrides)
-        sys.argv[1:] = [*primary.flags, *primary.overrides, *map(quoted, command.overrides)]
+        primary = primary_config(flags, overrides)
+        sys.argv[1:] = [*primary.flags, *primary.overrides, *map(quoted, overrides)]
     if outcome.exit_code:
         sys.exit(outcome.exit_code)
-    if "--version" in command.flags:
+    if "--version" in flags:
         print(f"mnist-exp {__version__}")
         return
-    if is_completion_query(command.flags, command.overrides):
+    if is_completion_query(flags, overrides):
         words = completed_words(os.environ["COMP_LINE"])
         if words is not None:
             print(*words)
             return
-    main_function = hydra.main(
-        version_base="1.3", config_path=str(primary.folder), config_name=primary.name
-    )
-    try:
-        with report_errors() as outcome:
-            _run(main_function(command), command, primary)
-            command.run_waiting()
-    except SystemExit:
-        if command.error is not None:
-            raise command.error from None
-        raise
-    finally:
-        # If Hydra cannot compose a variant, Hydra calls no command.
-        hide_values_of_multirun()
-        command.exit_code = max(command.exit_code, command.variants.compare().exit_code)
-    sys.exit(max(outcome.exit_code, command.exit_code))
+    command = _Command(primary, flags, overrides)
+    sys.exit(command.print() if only_prints(flags) else command.run())
 
 
-def _run(run_hydra: Callable[[], None], command: "_Command", primary: PrimaryConfig) -> None:
-    """Let Hydra compose the config and call the command.
-
-    Raises:
-        ConfigError: Hydra cannot compose the config. The error contains all faults.
-    """
-    try:
-        run_hydra()
-    # The reader of Hydra's output (`mnist-exp --help | head -1`) has exited.
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        if os.environ.get(FULL_ERROR) or not is_foreign(error) or may_be_full(error):
-            raise
-        raise ConfigError(all_faults(error, primary, command.overrides, command.flags)) from error
-
-
+@dataclass(frozen=True)
 class _Command:
-    """The task function that Hydra calls for a single run and for each variant of a multirun."""
+    """The command line, for Hydra.
 
-    # Hydra names a job after its task function and looks for the module that defines the function.
+    The imports of the stages take as long as all of Hydra. Therefore the methods import the stages,
+    and a command that only prints does not.
+
+    Attributes:
+        primary: The primary config and Hydra's flags.
+        flags: All flags.
+        overrides: The overrides of the task's config.
+    """
+
+    primary: PrimaryConfig
+    flags: list[str]
+    overrides: list[str]
+
+    def print(self) -> int:
+        """Let Hydra print what the flags select, e.g. the config. Return the exit code."""
+        with report_errors() as outcome:
+            self._call(_NoTask())
+        return outcome.exit_code
+
+    def run(self) -> int:
+        """Run the stage, or all variants of a multirun. Return the exit code."""
+        from mnist_exp.cli.task import Task  # noqa: PLC0415
+
+        task = Task()
+        try:
+            with report_errors() as outcome:
+                self._call(task)
+                task.run_waiting()
+        except SystemExit:
+            if task.error is not None:
+                raise task.error from None
+            raise
+        finally:
+            task.close()
+        return max(outcome.exit_code, task.exit_code)
+
+    def _call(self, task: Callable[[DictConfig], None]) -> None:
+        """Let Hydra compose the config and call the task function.
+
+        Raises:
+            ConfigError: Hydra cannot compose the config. The error contains all faults.
+        """
+        folder, name = str(self.primary.folder), self.primary.name
+        try:
+            hydra.main(version_base="1.3", config_path=folder, config_name=name)(task)()
+        # The reader of Hydra's output (`mnist-exp --help | head -1`) has exited.
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            if os.environ.get(FULL_ERROR) or not is_foreign(error) or may_be_full(error):
+                raise
+            from mnist_exp.cli.override_faults import all_faults  # noqa: PLC0415
+
+            faults = all_faults(error, self.primary, self.overrides, self.flags)
+            raise ConfigError(faults) from error
+
+
+class _NoTask:
+    """The task function of a command that only prints. Hydra reads its name, but never calls it."""
+
     __name__ = "mnist_exp"
     __qualname__ = "mnist_exp"
 
-    def __init__(self) -> None:
-        self.flags: list[str] = []
-        self.overrides: list[str] = []
-        self.variants = Variants()
-        self.exit_code = 0
-        #: An unexpected error: a bug of this program, or a BrokenPipeError.
-        self.error: Exception | None = None
-
     def __call__(self, composed: DictConfig) -> None:
-        hydra_config = DictConfig(HydraConfig.get())
-        # Catch all errors. Otherwise Hydra would print the error in Hydra's format, and would end
-        # the multirun.
-        try:
-            if hydra_config.mode == RunMode.MULTIRUN:
-                outcome = self._run_variant(composed, hydra_config)
-            else:
-                with report_errors() as outcome:
-                    prepared_command(composed, hydra_config).run()
-        except Exception as error:
-            self.error = error
-            raise SystemExit(1) from error
-        self._end(outcome)
-
-    def run_waiting(self) -> None:
-        """Run the variants that wait."""
-        self._end(self.variants.run_waiting())
-
-    def _run_variant(self, composed: DictConfig, hydra_config: DictConfig) -> Outcome:
-        """Run a variant of a multirun, or let the variant wait."""
-        number, record = hydra_config.job.num, None
-        with report_errors() as outcome:
-            # Hydra has just written these files.
-            hide_values_of_multirun()
-            hide_values_of_variant(hydra_config)
-            if not may_wait(composed):
-                # The variant may need the results of the variants that wait.
-                self.run_waiting()
-            overrides = [hidden_override(text) for text in task_overrides(hydra_config)]
-            self.variants.add(overrides, composed, hydra_config)
-            prepared = prepared_command(composed, hydra_config)
-            if can_wait(prepared, hydra_config):
-                self.variants.let_wait(number, prepared)
-                return outcome
-            record = prepared.run()
-        self.variants.ended(number, record, outcome.why)
-        return outcome
-
-    def _end(self, outcome: Outcome) -> None:
-        self.exit_code = max(self.exit_code, outcome.exit_code)
-        if outcome.interrupted:
-            raise SystemExit(outcome.exit_code)
+        raise NotImplementedError

@@ -292,6 +292,9 @@ def command_flags(hydra_config: DictConfig) -> list[str]:
 
 def _check_specs(runner: StageRunner) -> None:
     """Let the workspace check the specs before the stage uses the specs."""
+    if not runner.specs:
+        # Do not open the workspace, which imports many modules.
+        return
     workspace = runner.context.workspace
     with runner.context.display.watching(None, "") as observer:
         for spec in runner.specs:
