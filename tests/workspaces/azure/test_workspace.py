@@ -179,6 +179,20 @@ def test_metrics_are_read_again_after_a_pause(
     assert not any("check the network" in line for line in result.unread)
 
 
+@pytest.mark.parametrize("kind", ["blob.list", "blob.get"])
+def test_a_log_that_cannot_be_downloaded_is_downloaded_by_the_next_command(
+    ready: AzureStages, kind: str
+) -> None:
+    name = ready.run(Stage.train).name
+    shutil.rmtree(ready.outputs / "azure")
+    ready.emulator.faults.inject(Fault(kind, Action.FORBIDDEN, count=-1))
+    with pytest.raises(MnistExpError) as caught:
+        list(ready.workspace().job_log(name))
+    assert [line for line in caught.value.lines if "\n" in line] == []
+    ready.emulator.faults.clear()
+    assert list(ready.workspace().job_log(name)) == ["epoch 1/1"]
+
+
 LOGS = {"std_log_process_1.txt": b"one", "std_log_process_10.txt": b"ten", "other.txt": b"x"}
 
 
