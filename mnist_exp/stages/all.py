@@ -11,7 +11,7 @@ from mnist_exp.config import EndpointConfig, Stage
 from mnist_exp.errors import MnistExpError, NotFoundError
 from mnist_exp.names import new_job_name
 from mnist_exp.records import RECORD_NAME, Record, load_record
-from mnist_exp.specs import Spec
+from mnist_exp.specs import Spec, SweepJob
 from mnist_exp.stages import RUNNERS
 from mnist_exp.stages.cleanup import deletes_more
 from mnist_exp.stages.context import StageContext, StageRunner
@@ -81,6 +81,8 @@ class AllStages(StageRunner):
         try:
             for stage in _ORDER:
                 if stage not in self._produced:
+                    if stage is Stage.train:
+                        self._prefetch_sweep()
                     self._produced[stage] = run_stage(self._parts[stage])
         except BaseException:
             self._clean_up_after_failure()
@@ -88,6 +90,13 @@ class AllStages(StageRunner):
         self._clean_up()
         paths = {"folder": str(self.context.folder)}
         return _summary(record, self._produced).with_changes(paths=paths)
+
+    def _prefetch_sweep(self) -> None:
+        """Let the workspace load the libraries of the sweep while the training job runs."""
+        with self.context.display.watching(None, "") as observer:
+            for job in self._parts[Stage.sweep].specs:
+                if isinstance(job, SweepJob):
+                    self.context.workspace.prefetch(job, None, observer)
 
     def _earlier_results(self) -> dict[Stage, Record]:
         """Return stage -> record for the stages that an earlier command completed.

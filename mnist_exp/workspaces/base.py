@@ -139,10 +139,13 @@ class Workspace(Protocol):
                 canceled.
         """
 
-    def prefetch(self, job: CommandJob, max_concurrent: int | None, observer: Observer) -> None:
-        """Begin to load what jobs like this job need, before `watch_jobs` is called.
+    def prefetch(
+        self, job: CommandJob | SweepJob, max_concurrent: int | None, observer: Observer
+    ) -> None:
+        """Begin to load what a sweep or several jobs like this job need, before they are watched.
 
-        The job itself is not submitted. `max_concurrent` is the same as for `watch_jobs`.
+        The job itself is not submitted. `max_concurrent` is the same as for `watch_jobs`; a sweep
+        has its own limit.
         """
 
     def watch_jobs(

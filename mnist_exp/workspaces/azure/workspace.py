@@ -151,7 +151,9 @@ class AzureWorkspace:
         """Watch a job until the job has finished. The job continues after Ctrl-C."""
         return watch_job(name, self._client.sdk, self._jobs, observer, self._poll_s)
 
-    def prefetch(self, job: CommandJob, max_concurrent: int | None, observer: Observer) -> None:
+    def prefetch(
+        self, job: CommandJob | SweepJob, max_concurrent: int | None, observer: Observer
+    ) -> None:
         """Do nothing, because jobs on Azure start when they are submitted."""
 
     def watch_jobs(

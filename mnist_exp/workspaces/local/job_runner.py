@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 from mnist_exp.workspaces.local.job_models import JobModels
 from mnist_exp.workspaces.local.jobs.concurrent import run_jobs
+from mnist_exp.workspaces.local.jobs.deletion import delete_folder
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.groups import JobGroups
 from mnist_exp.workspaces.local.jobs.host import JobHost
@@ -25,7 +26,7 @@ from mnist_exp.workspaces.local.jobs.inputs import local_path
 from mnist_exp.workspaces.local.jobs.launching import cores, with_limited_threads
 from mnist_exp.workspaces.local.jobs.start import require_same_command
 from mnist_exp.workspaces.local.jobs.watching import run_job
-from mnist_exp.workspaces.local.sweep.runner import run_sweep
+from mnist_exp.workspaces.local.sweep.runner import run_sweep, started_launcher
 from mnist_exp.workspaces.local.tracking.served_store import served_store
 
 if TYPE_CHECKING:
@@ -56,9 +57,13 @@ class JobRunner:
         self._environments = environments
         self._submitted: dict[str, CommandJob | SweepJob] = {}
         self._groups: JobGroups | None = None
+        #: Name of a prefetched sweep -> its context, with a launcher whose fork server has started.
+        self._prefetched: dict[str, JobHost] = {}
+        self._opened = ExitStack()
 
     def close(self) -> None:
         """End the processes that `prefetch` has started."""
+        self._opened.close()
         if self._groups:
             self._groups.close()
 
@@ -97,6 +102,8 @@ class JobRunner:
         trial = job.trial if isinstance(job, SweepJob) else job
 
         def run(interrupts: Interrupts) -> JobResult:
+            if isinstance(job, SweepJob) and (host := self._prefetched.pop(name, None)):
+                return run_sweep(job, replace(host, observer=observer, interrupts=interrupts))
             with self._host(trial, observer, interrupts) as host:
                 return run_sweep(job, host) if isinstance(job, SweepJob) else run_job(job, host)
 
@@ -108,11 +115,24 @@ class JobRunner:
                 self._models.register_outputs(job.trial, result.best_trial, observer)
         return result
 
-    def prefetch(self, job: CommandJob, max_concurrent: int | None, observer: Observer) -> None:
-        """Start the process from which jobs like this job are forked."""
+    def prefetch(
+        self, job: CommandJob | SweepJob, max_concurrent: int | None, observer: Observer
+    ) -> None:
+        """Start the process from which the trials of a sweep, or jobs like this job, are forked."""
+        if isinstance(job, SweepJob):
+            self._opened.callback(self._delete_unstarted, job.name)
+            host = self._opened.enter_context(self._host(job.trial, observer, Interrupts()))
+            launcher = self._opened.enter_context(closing(started_launcher(job, host)))
+            self._prefetched[job.name] = replace(host, launcher=launcher)
+            return
         self._groups = self._groups or JobGroups(partial(self._host, interrupts=Interrupts()))
         limited = with_limited_threads(job, max_concurrent or cores())
         self._groups.start_fork_server(limited, observer)
+
+    def _delete_unstarted(self, sweep: str) -> None:
+        """Delete the folder of a prefetched sweep that was never watched."""
+        if self._prefetched.pop(sweep, None):
+            delete_folder(JobFolder(self._jobs, sweep).path)
 
     def watch_jobs(
         self, jobs: Mapping[str, Observer], max_concurrent: int | None, listener: JobsListener

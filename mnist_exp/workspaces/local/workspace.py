@@ -139,8 +139,10 @@ class LocalWorkspace:
         """Run a submitted job until it ends; cancel the job on KeyboardInterrupt."""
         return self._runner.watch(name, observer)
 
-    def prefetch(self, job: CommandJob, max_concurrent: int | None, observer: Observer) -> None:
-        """Start the process from which jobs like this job are forked."""
+    def prefetch(
+        self, job: CommandJob | SweepJob, max_concurrent: int | None, observer: Observer
+    ) -> None:
+        """Start the process from which the trials of a sweep, or jobs like this job, are forked."""
         self._runner.prefetch(job, max_concurrent, observer)
 
     def watch_jobs(

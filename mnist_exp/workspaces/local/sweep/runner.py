@@ -62,6 +62,22 @@ def run_sweep(job: SweepJob, host: JobHost) -> JobResult:
             journal.close()
 
 
+def started_launcher(job: SweepJob, host: JobHost) -> JobLauncher:
+    """Save the code of a sweep, and start the fork server of the trials.
+
+    The fork server imports the trials' libraries while this process continues.
+    """
+    folder, trial = (
+        JobFolder(host.root, job.name),
+        with_limited_threads(job.trial, job.limits.max_concurrent_trials),
+    )
+    if trial.code is not None:
+        trial = replace(trial, code=folder.keep_code(trial.code))
+    launcher = JobLauncher(folder.path, host.observer.message, host.interpreter)
+    launcher.prepare(trial, host.root.parent, host.served)
+    return launcher
+
+
 class _SweepRunner:
     """A runner for one sweep, which may be new, interrupted or ended."""
 
@@ -86,11 +102,7 @@ class _SweepRunner:
             # If an earlier command was killed, processes of the sweep's trials may still run.
             end_orphans(of_sweep(self._folder.path))
         job = self._with_code_and_threads()
-        message, interpreter = self._host.observer.message, self._host.interpreter
-        with closing(JobLauncher(self._folder.path, message, interpreter)) as launcher:
-            if not (self._history and self._history.finished):
-                # The fork server imports the trials' libraries while this process imports MLflow.
-                launcher.prepare(job.trial, self._host.root.parent, self._host.served)
+        with closing(self._launcher()) as launcher:
             run = self._tracked_run()
             plan = self._plan_resume(self._history) if self._history else ResumePlan()
             if not self._history:
@@ -106,6 +118,15 @@ class _SweepRunner:
             finally:
                 gc.unfreeze()
                 backend.close()
+
+    def _launcher(self) -> JobLauncher:
+        """Return the launcher of the trials, whose fork server may have started earlier."""
+        if isinstance(self._host.launcher, JobLauncher):
+            return self._host.launcher
+        if self._history and self._history.finished:
+            message = self._host.observer.message
+            return JobLauncher(self._folder.path, message, self._host.interpreter)
+        return started_launcher(self._job, self._host)
 
     def _with_code_and_threads(self) -> SweepJob:
         """Return the job with the thread limits of a trial, and with the saved code of the sweep.

@@ -9,11 +9,13 @@ from mlflow.entities import Run
 
 from mnist_exp.errors import JobError
 from mnist_exp.results import JobResult
-from mnist_exp.specs import OutputSpec, PathInput
+from mnist_exp.specs import OutputSpec, PathInput, SweepJob
 from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.local.processes.job_orphans import find_processes, of_sweep
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.small_jobs import PYTHON, choice, description, sweep_job
+from tests.support.waiting import eventually
 from tests.support.watching import Interrupting, Watcher
 
 Code = Callable[..., Path]
@@ -337,6 +339,45 @@ def test_code_that_no_trial_could_run_refuses_the_sweep(sweeps: LocalSweeps) -> 
     assert str(caught.value).startswith("job.code: outputs must be a folder")
     assert f"got the file {sweeps.code / 'outputs'}; rename the file" in str(caught.value)
     assert not list((sweeps.folder / "sweep").glob("code*"))
+
+
+#: Prints the ids of the processes above the trial.
+ANCESTORS = "import psutil; print(*(one.pid for one in psutil.Process().parents()))"
+
+
+@pytest.fixture
+def prefetched(sweeps: LocalSweeps) -> SweepJob:
+    """A sweep whose fork server has started before the sweep is submitted."""
+    (sweeps.code / "script.py").write_text(ANCESTORS, encoding="utf-8")
+    job = sweep_job("python script.py", {"x": choice(1, 2)}, code=sweeps.code)
+    sweeps.workspace.prefetch(job, None, Watcher())
+    eventually(lambda: servers(sweeps))
+    return job
+
+
+def servers(sweeps: LocalSweeps) -> list[int]:
+    """Return the ids of the processes of the sweep."""
+    return find_processes(of_sweep(sweeps.folder / "sweep"))
+
+
+def test_the_trials_of_a_prefetched_sweep_are_forked_from_the_early_server(
+    sweeps: LocalSweeps, prefetched: SweepJob
+) -> None:
+    (server,) = servers(sweeps)
+    sweeps.workspace.submit(prefetched)
+    result = sweeps.workspace.watch("sweep", Watcher())
+    assert statuses(result) == ["Completed", "Completed"]
+    for trial in result.trials:
+        log = sweeps.folder / trial.name / "user_logs" / "std_log.txt"
+        assert str(server) in log.read_text().split()
+
+
+def test_a_prefetched_sweep_that_never_runs_leaves_nothing(
+    sweeps: LocalSweeps, prefetched: SweepJob
+) -> None:
+    sweeps.workspace.close()
+    assert servers(sweeps) == []
+    assert list(sweeps.folder.iterdir()) == []
 
 
 def test_the_observer_sees_trials_come_and_go(sweeps: LocalSweeps) -> None:
