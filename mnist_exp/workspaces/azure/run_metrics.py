@@ -13,12 +13,12 @@ from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.sdk_output import quiet
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
-#: Environment variables that limit the seconds and the retries of one request of MLflow. With
-#: MLflow's defaults (120 s, 7 retries), a command would wait for minutes.
+#: Environment variables that limit the seconds and the retries of one request of MLflow, with our
+#: value and MLflow's default. With MLflow's defaults, a command would wait for minutes.
 _PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": ("10", "120"),
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": ("1", "7"),
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": ("1", "2"),
 }
 #: Seconds without requests after a failed request. A failed request may take half a minute.
 _PAUSE_S = 120
@@ -68,7 +68,7 @@ class RunMetrics:
             return None
         self.fault = ""
         try:
-            with quiet(), _limited_requests():
+            with quiet(), limited_requests():
                 return self._read(name)
         except Exception as error:
             # Many libraries take part in the request: MLflow, its plugin for Azure, requests and
@@ -100,18 +100,23 @@ class RunMetrics:
 
 
 @contextmanager
-def _limited_requests() -> Iterator[None]:
+def limited_requests() -> Iterator[None]:
     """Limit the seconds and the retries of MLflow's requests in the block.
 
-    The limits of the user's own environment variables take precedence.
+    The limits of the user's own environment variables take precedence. After the block, the
+    variables have MLflow's defaults. They are never deleted: another thread may just read all
+    variables, e.g. to look for a proxy, and would fail at a deleted variable.
     """
-    added = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
-    os.environ.update(added)
+    changed = {
+        name: (ours, default)
+        for name, (ours, default) in _PATIENCE.items()
+        if os.environ.get(name, default) in (ours, default)
+    }
+    os.environ.update({name: ours for name, (ours, _) in changed.items()})
     try:
         yield
     finally:
-        for name in added:
-            os.environ.pop(name, None)
+        os.environ.update({name: default for name, (_, default) in changed.items()})
 
 
 def _none_if_missing(client: Any, name: str) -> Any:

@@ -1,12 +1,17 @@
 """The azure workspace against the emulator, with jobs that finish at once."""
 
 import json
+import os
 import re
 import shutil
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mlflow.environment_variables import (
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+)
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import (
@@ -19,6 +24,7 @@ from mnist_exp.errors import (
     RefusedError,
 )
 from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.azure.run_metrics import limited_requests
 from mnist_exp.workspaces.base import Detached
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.faults import Action, Fault
@@ -162,6 +168,22 @@ def test_a_completed_job_whose_metrics_cannot_be_read(
     assert len(ready.emulator.recorded("job.put")) == 1
     with pytest.raises(MnistExpError, match="which is Completed"):
         ready.run(Stage.train, f"run={unread.name}")
+
+
+def test_the_limits_of_a_request_delete_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may read all variables at any time: Python's search for proxies does so."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "3")
+    for limited in ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"):
+        monkeypatch.delenv(limited, raising=False)
+    with limited_requests():
+        variables = iter(os.environ.items())
+        next(variables)
+    left = dict(variables)
+    defaults = (MLFLOW_HTTP_REQUEST_TIMEOUT, MLFLOW_HTTP_REQUEST_MAX_RETRIES)
+    assert [left[one.name] for one in defaults] == [str(one.default) for one in defaults]
+    with limited_requests():
+        assert [one.get() for one in defaults] == [10, 1]
+        assert os.environ["MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR"] == "3"
 
 
 def test_metrics_are_read_again_after_a_pause(
