@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from mnist_exp.config import ArgumentStyle, DataConfig, ExperimentConfig
@@ -25,11 +26,13 @@ from mnist_exp.specs import (
 from mnist_exp.sweeps.space.expressions import Choice, Expression
 from mnist_exp.templates import swept
 
+#: Maximum number of characters of the changes in the name of an MLflow run.
+_LONGEST_CHANGES = 100
 #: A job input with this path gets the folder of digits that the config group `data` describes.
 DATA_REFERENCE = "{{data}}"
 
 
-def command_job(config: ExperimentConfig, name: str) -> CommandJob:
+def command_job(config: Experiment, name: str) -> CommandJob:
     """Return the spec of the training job."""
     job = config.job
     inputs = {key: _input(value, config.data) for key, value in job.inputs.items()}
@@ -51,7 +54,27 @@ def command_job(config: ExperimentConfig, name: str) -> CommandJob:
         timeout=job.timeout,
         distribution=None if job.distribution.type is None else job.distribution,
         argument_style=job.argument_style,
+        run_name=_run_name(config, name),
     )
+
+
+def _run_name(experiment: Experiment, name: str) -> str:
+    """Return the name of the MLflow run: what the command changes, and the end of the job's name.
+
+    MLflow's table shows only the first 17 characters of a name, so the changes come first.
+    """
+    if "job.display_name" in experiment.given and experiment.job.display_name:
+        return experiment.job.display_name
+    changed = " ".join(map(_without_groups, experiment.changes))
+    if not changed:
+        return ""
+    return f"{shorten(changed, _LONGEST_CHANGES, placeholder='...')} ({name.rpartition('_')[2]})"
+
+
+def _without_groups(override: str) -> str:
+    """Return an override with only the last part of its key, e.g. `epochs=5`."""
+    key, equals, value = override.lstrip("+").partition("=")
+    return f"{key.rpartition('.')[2]}{equals}{value}"
 
 
 def sweep_job(experiment: Experiment, name: str) -> SweepJob:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from mnist_exp.config import ExperimentConfig
+from mnist_exp.config import ExperimentConfig, changes
 from mnist_exp.hidden_values import key_names, shown_values
 from mnist_exp.sweeps import SweepPlan, parse_sweep
 
@@ -35,6 +35,11 @@ class Experiment(ExperimentConfig):
     chosen: dict[str, tuple[str, ...]] = field(default_factory=dict)
     references: tuple[tuple[str, str], ...] = ()
     interpolations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> list[str]:
+        """The overrides that change the results of a stage."""
+        return changes(self.overrides)
 
     def setter(self, key: str) -> str | None:
         """Return what sets a config key on the command line: the key itself, or a config group.

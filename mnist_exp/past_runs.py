@@ -14,18 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import RunOrder, RunsConfig, Stage
+from mnist_exp.config import RunOrder, RunsConfig, Stage, changes
 from mnist_exp.file_locks import is_locked
 from mnist_exp.records import COMMAND_LOCK, CONFIG_NAME, INVALID_JSON, Record, RecordIndex
 from mnist_exp.status import KILLED, JobStatus
 
 #: The stages whose runs are jobs.
 JOB_STAGES = (Stage.train, Stage.sweep)
-#: Config keys that do not influence the results of a stage.
-COMMAND_KEYS = (
-    *("stage", "run", "resume", "outputs_dir", "wait", "dry_run"),
-    *("runs", "prune", "figure_format", "max_concurrent_variants"),
-)
 
 
 @dataclass(frozen=True)
@@ -90,13 +85,7 @@ class PastRun:
     @property
     def changes(self) -> Sequence[str]:
         """The overrides that changed the defaults."""
-        found = {
-            override.partition("=")[0].lstrip("+~"): override
-            for record in self.records
-            for override in record.overrides
-        }
-        others = (*COMMAND_KEYS, "hydra")
-        return [text for key, text in found.items() if key.partition(".")[0] not in others]
+        return changes(text for record in self.records for text in record.overrides)
 
     def content(self) -> Mapping[str, Any]:
         """Return the run as plain values, for JSON."""

@@ -72,6 +72,7 @@ class JobResult:
             unknown, and for a fork, whose libraries are already imported.
         unread: Warnings about results that could not be read, e.g. metrics. A later command can
             read these results.
+        tracking_page: The address of the job's runs in MLflow's UI on this machine; empty on Azure.
     """
 
     name: str
@@ -89,6 +90,7 @@ class JobResult:
     logged_models: Sequence[str] = ()
     unread: Sequence[str] = ()
     library: str = ""
+    tracking_page: str = ""
 
     @property
     def last_metrics(self) -> dict[str, float]:

@@ -74,6 +74,8 @@ class CommandJob:
             is submitted.
         command: A template that may contain the references `{{inputs.x}}` and `{{outputs.x}}` and
             optional parts such as `$[[--y {{inputs.y}}]]` (see `mnist_exp.templates`).
+        run_name: The name of the job's MLflow run on this machine; empty for the name of the job.
+            On Azure ML, the MLflow run has the name `display_name`.
         quoted: Whether the local workspace quotes each inserted value for the shell. The field is
             True for a command that `mnist_exp.build` created for a script. Azure ML never quotes an
             inserted value.
@@ -97,6 +99,7 @@ class CommandJob:
     timeout: int | None = None
     distribution: DistributionConfig | None = None
     argument_style: ArgumentStyle = ArgumentStyle.dashes
+    run_name: str = ""
 
     @property
     def worker_count(self) -> int:

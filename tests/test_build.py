@@ -142,6 +142,29 @@ def test_a_job_without_a_display_name_shows_its_name(tutorial: ExperimentConfig)
     assert command_job(tutorial, "train_1").display_name == "train_1"
 
 
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ((), ""),
+        (("outputs_dir=/x", "seed=1", "seed=2"), "seed=2 (a1b2c3)"),
+        (("model=wide", "model.learning_rate=0.5"), "model=wide learning_rate=0.5 (a1b2c3)"),
+        (("+job.inputs.momentum=0.9",), "momentum=0.9 (a1b2c3)"),
+        (("seed=1", "job.display_name=mine"), "mine"),
+        (("job.environment_variables.TOKEN=secret",), "TOKEN=${oc.env:TOKEN} (a1b2c3)"),
+    ],
+)
+def test_the_name_of_an_mlflow_run_says_what_was_changed(
+    overrides: tuple[str, ...], expected: str
+) -> None:
+    config = fresh_config("stage=train", *overrides)
+    assert command_job(config, "train_20261201_120346_a1b2c3").run_name == expected
+
+
+def test_the_name_of_an_mlflow_run_is_bounded() -> None:
+    many = [f"+job.inputs.number_{index}={index}" for index in range(20)]
+    assert len(command_job(fresh_config("stage=train", *many), "train_1").run_name) < 110
+
+
 def test_script_command() -> None:
     assert script_command("my train.py", {"a_b": 1, "c.d_e": 1}, {"model_dir": 1}) == (
         "python 'my train.py' --a-b {{inputs.a_b}} --c.d-e {{inputs.c.d_e}} "

@@ -19,10 +19,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.config_paths import follow_move
-from mnist_exp.config import ExperimentConfig
+from mnist_exp.config import COMMAND_KEYS, ExperimentConfig
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.experiment import Experiment
-from mnist_exp.past_runs import COMMAND_KEYS
 from mnist_exp.records import INVALID_JSON, RecordIndex
 from mnist_exp.same_job import START_ANOTHER, Difference, differences
 from mnist_exp.stages.resume import UnfinishedJob, unfinished_job

@@ -12,6 +12,7 @@ after Hydra has composed the config.
 from dataclasses import dataclass, field
 from typing import Any
 
+from mnist_exp.config.changes import COMMAND_KEYS, changes
 from mnist_exp.config.endpoints import (
     DeploymentConfig,
     EndpointConfig,
@@ -54,6 +55,7 @@ from mnist_exp.config.resources import ComputeConfig, DataConfig, EnvConfig, Wor
 from mnist_exp.config.runs import PruneConfig, RunsConfig
 
 __all__ = [
+    "COMMAND_KEYS",
     "Architecture",
     "ArgumentStyle",
     "AuthMode",
@@ -92,6 +94,7 @@ __all__ = [
     "SweepConfig",
     "WorkspaceConfig",
     "WorkspaceType",
+    "changes",
 ]
 
 

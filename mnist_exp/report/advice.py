@@ -152,6 +152,15 @@ def how_to_call(record: Record) -> list[str]:
     return [*_fetch_key(record), curl]
 
 
+def how_to_see_in_mlflow(record: Record) -> list[str]:
+    """Return the command that starts MLflow's UI, and the address of the job's runs in the UI."""
+    page, folder = record.paths.get("mlflow"), record.paths.get("folder")
+    if not page or not folder:
+        return []
+    store = shlex.quote(f"sqlite:///{shown_path(str(Path(folder).parent.parent / 'mlflow.db'))}")
+    return [f"mlflow ui --backend-store-uri {store}", page]
+
+
 def _fetch_key(record: Record) -> list[str]:
     name = shlex.quote(record.name)
     if record.workspace == "azure":

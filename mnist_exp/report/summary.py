@@ -10,7 +10,13 @@ from rich.text import Text
 
 from mnist_exp.config import FigureFormat, Stage
 from mnist_exp.records import Record, shown_path
-from mnist_exp.report.advice import Repeated, how_to_call, job_commands, next_command
+from mnist_exp.report.advice import (
+    Repeated,
+    how_to_call,
+    how_to_see_in_mlflow,
+    job_commands,
+    next_command,
+)
 from mnist_exp.report.format import (
     accuracy_interval,
     duration,
@@ -59,7 +65,7 @@ def print_summary(record: Record, console: Console, repeated: Repeated | None = 
     for label, value in files:
         shown = value if label else _wrapped(value, console, width)
         print_line(console, _labelled(label, shown, width=width))
-    for label, value in _calls(record):
+    for label, value in (*_calls(record), *_mlflow_ui(record)):
         print_line(console, _labelled(label, value, width=width))
     for warning in record.warnings:
         text = _wrapped(plain(warning), console, width)
@@ -135,7 +141,7 @@ def _wrapped(value: str, console: Console, width: int) -> str:
 def _files(paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the label and the path of each file, then the figures."""
     for name, path in paths.items():
-        if not path.endswith(_FIGURES):
+        if name != "mlflow" and not path.endswith(_FIGURES):
             yield plain(name).replace("_", " "), shown_path(path)
     yield from _figures(paths)
 
@@ -157,6 +163,11 @@ def _figures(paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _calls(record: Record) -> Iterator[tuple[str, str]]:
     for index, line in enumerate(how_to_call(record)):
         yield "" if index else "call it", line
+
+
+def _mlflow_ui(record: Record) -> Iterator[tuple[str, str]]:
+    for index, line in enumerate(how_to_see_in_mlflow(record)):
+        yield "" if index else "in MLflow", line
 
 
 def _is_plain(value: Any) -> bool:

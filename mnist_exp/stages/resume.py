@@ -19,12 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.config import COMMAND_KEYS, ExperimentConfig, Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.experiment import Experiment
 from mnist_exp.hidden_values import key_names, shown_values
 from mnist_exp.names import new_job_name
-from mnist_exp.past_runs import COMMAND_KEYS
 from mnist_exp.records import (
     CONFIG_NAME,
     INVALID_JSON,

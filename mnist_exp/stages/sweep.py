@@ -55,6 +55,7 @@ class SweepStage(JobStage):
         with resumable(self.context, record, with_trials, KeyboardInterrupt):
             record = with_insights(with_trials(record, result), job, result)
             record = _with_figures(self.context, job, result, record)
+            record = _with_artifacts(self.context, record)
             return with_hint(self.context, record)
 
 
@@ -98,6 +99,17 @@ def _with_figures(
         curves = partial(figures().learning_curves, result, epochs, metric)
         record = with_figure(context, record, "best_learning_curves", curves)
         record = with_evaluation(context, record, result.best)
+    return record
+
+
+def _with_artifacts(context: StageContext, record: Record) -> Record:
+    """Add the figures to the sweep's MLflow run. After an error, return a record with a warning."""
+    figures = {f"figures/{path.name}": path for path in (context.folder / "figures").glob("*")}
+    try:
+        context.workspace.add_artifacts(record.name, figures)
+    except OSError as error:
+        warning = f"figures: could not be added to the artifacts of the sweep in MLflow ({error})"
+        return record.with_changes(warnings=[*record.warnings, warning])
     return record
 
 

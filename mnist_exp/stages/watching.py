@@ -119,7 +119,7 @@ def epochs_of(job: CommandJob) -> int | None:
 
 def with_job_result(record: Record, result: JobResult) -> Record:
     """Return the record with the result of its job."""
-    paths = {"folder": result.folder, "log": result.log}
+    paths = {"folder": result.folder, "log": result.log, "mlflow": result.tracking_page}
     return record.with_changes(
         status=result.status,
         parameters=dict(result.parameters),

@@ -164,6 +164,14 @@ class Workspace(Protocol):
             KeyboardInterrupt: The user pressed Ctrl-C. All started jobs have ended.
         """
 
+    def add_artifacts(self, sweep: str, files: Mapping[str, Path]) -> None:
+        """Add files, e.g. figures, to the artifacts of a sweep's MLflow run.
+
+        Args:
+            sweep: The name of the sweep. No script can write artifacts to its run.
+            files: Path of the artifact -> the file to copy.
+        """
+
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register the files of a job as a version of a model, and return the version."""
 

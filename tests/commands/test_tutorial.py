@@ -6,6 +6,7 @@ from typing import Any
 
 import psutil
 import pytest
+from mlflow import MlflowClient
 
 from tests.support.command_line import Cli
 from tests.support.tutorial import TUTORIAL_GROUP
@@ -51,6 +52,17 @@ def test_predictions_are_mostly_right_and_drawn(tutorial: Cli) -> None:
     ]
     assert len(figures) == 7
     assert all(Path(path).read_bytes().startswith(PNG) for path in figures)
+
+
+def test_mlflow_shows_the_data_and_the_figures_of_the_sweep(tutorial: Cli) -> None:
+    store = MlflowClient(f"sqlite:///{tutorial.outputs}/mlflow.db")
+    for stage in ("train", "sweep"):
+        name = record(tutorial, stage)["name"]
+        (run,) = store.search_runs(["1"], f"tags.`azureml.job` = '{name}'")
+        (data,) = run.inputs.dataset_inputs
+        assert data.dataset.name.startswith("data_folder (")
+    figures = {artifact.path for artifact in store.list_artifacts(run.info.run_id, "figures")}
+    assert {"figures/sweep.png", "figures/parallel_coordinates.png"} <= figures
 
 
 def commands_about(folder: Path) -> list[str]:

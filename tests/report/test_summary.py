@@ -54,6 +54,19 @@ def test_a_training_run_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.Monke
     ]
 
 
+def test_a_job_shows_the_way_to_mlflows_ui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    page = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+    paths = {"folder": str(tmp_path / "my outputs" / "jobs" / "train_1"), "mlflow": page}
+    lines = summary(record(paths=paths)).splitlines()
+    assert lines[1:4] == [
+        "  folder      my outputs/jobs/train_1",
+        "  in MLflow   mlflow ui --backend-store-uri 'sqlite:///my outputs/mlflow.db'",
+        f"              {page}",
+    ]
+    assert "MLflow" not in summary(record(paths={"folder": "azureml://jobs/train_1"}))
+
+
 def test_a_training_run_shows_its_speed_and_the_resumed_epoch():
     speed = {
         "images_per_second": 12345.6,

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mnist_exp.past_runs import COMMAND_KEYS
+from mnist_exp.config import COMMAND_KEYS
 from mnist_exp.records import Record
 from mnist_exp.sweeps.journal import Created, Ended, Entry, Logged, Resumed, Started, event_text
 from mnist_exp.templates import hydra_string

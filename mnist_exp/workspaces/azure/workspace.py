@@ -168,6 +168,9 @@ class AzureWorkspace:
                 outcome = error
             listener.job_ended(name, outcome)
 
+    def add_artifacts(self, sweep: str, files: Mapping[str, Path]) -> None:
+        """Add nothing, because Azure ML draws its own figures of a sweep."""
+
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register a finished job's files, unless these files are already registered."""
         return self._files.register(spec)

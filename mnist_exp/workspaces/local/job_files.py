@@ -1,6 +1,7 @@
-"""The files of jobs that have ended: their sizes, and their deletion."""
+"""The files of jobs that have ended: their sizes, their deletion, and further artifacts."""
 
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,3 +49,18 @@ def delete_job(jobs: Path, name: str, tracking: "Tracking") -> None:
         raise OutputsError(
             f"outputs_dir: the folder {folder.path} cannot be deleted; change its permissions"
         )
+
+
+def add_artifacts(jobs: Path, sweep: str, files: Mapping[str, Path]) -> None:
+    """Copy files to the artifacts of a sweep's MLflow run; replace artifacts of the same path.
+
+    Args:
+        jobs: The folder `<outputs>/jobs`.
+        sweep: The name of the sweep.
+        files: Path of the artifact -> the file to copy.
+    """
+    artifacts = JobFolder(jobs, sweep).artifacts
+    for path, file in files.items():
+        target = artifacts / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)

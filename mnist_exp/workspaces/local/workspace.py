@@ -34,7 +34,7 @@ from mnist_exp.workspaces.base import JobsListener, Observer
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
 from mnist_exp.workspaces.local.environments.interpreter import OLDEST_PYTHON, Interpreter
-from mnist_exp.workspaces.local.job_files import delete_job, stored_jobs
+from mnist_exp.workspaces.local.job_files import add_artifacts, delete_job, stored_jobs
 from mnist_exp.workspaces.local.job_models import JobModels
 from mnist_exp.workspaces.local.job_runner import JobRunner
 from mnist_exp.workspaces.local.job_state import cancel, find_status, follow_log, read_result
@@ -150,6 +150,10 @@ class LocalWorkspace:
     ) -> None:
         """Run submitted jobs until they end. Jobs that import the same libraries are forked."""
         self._runner.watch_jobs(jobs, max_concurrent, listener)
+
+    def add_artifacts(self, sweep: str, files: Mapping[str, Path]) -> None:
+        """Copy files, e.g. figures, to the artifacts of a sweep's MLflow run."""
+        add_artifacts(self._jobs, sweep, files)
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register the saved files of a job as a model in MLflow's model registry."""

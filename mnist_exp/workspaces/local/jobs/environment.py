@@ -80,6 +80,17 @@ class TrackedRun:
     experiment_id: str
     artifacts: Path
 
+    @property
+    def page(self) -> str:
+        """The address of the experiment's runs in `mlflow ui`, which has this port by default.
+
+        Without `workflowType`, MLflow's UI opens a page for language models, with no runs.
+        """
+        return (
+            f"http://127.0.0.1:5000/#/experiments/{self.experiment_id}/runs"
+            "?workflowType=machine_learning"
+        )
+
 
 def inherited_variables() -> dict[str, str]:
     """Return the variables of the user's shell that jobs and workers inherit."""

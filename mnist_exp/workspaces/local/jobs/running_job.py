@@ -230,7 +230,7 @@ class RunningJob:
         self.folder.clean()
         tracking = self._host.tracking
         tracking.log_missing_parameters(self.run.run_id, self._logged)
-        script = tracking.end(self.run.run_id, status)
+        script = tracking.end(self.run.run_id, status, why)
         # Write the final status to job.json as late as possible. If the command is killed before
         # this line, the job does not count as ended, and a resumed job or sweep closes the job.
         self.describe(status, why)
@@ -250,6 +250,7 @@ class RunningJob:
             logged_models=()
             if self.folder.saved(MODEL_PATH).exists()
             else list(choices(script.models)),
+            tracking_page=self.run.page,
         )
 
     def describe(self, status: JobStatus, why: str = "") -> None:

@@ -83,7 +83,11 @@ def _new_run(
     tags = {"azureml.job": job.name, "azureml.displayName": job.display_name}
     if trial is not None:
         tags |= {PARENT: trial.run_id, "azureml.sweep": trial.sweep}
-    return host.tracking.start(job.experiment_name, job.name, folder.path, tags)
+    run = host.tracking.start(job.experiment_name, job.name, folder.path, tags, job.run_name)
+    if trial is None:
+        # All trials have the inputs of the sweep. Logging them for each trial would take 10 ms.
+        host.tracking.log_inputs(run.run_id, job.inputs)
+    return run
 
 
 def _without_eviction(job: CommandJob, host: JobHost) -> CommandJob:

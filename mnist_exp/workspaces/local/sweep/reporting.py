@@ -218,4 +218,4 @@ def track_end(
     if is_over:
         tracking.log_missing_parameters(run.run_id, result.parameters)
     status = result.status if result.status.is_finished else JobStatus.CANCELED
-    tracking.end(run.run_id, status)
+    tracking.end(run.run_id, status, result.why)

@@ -160,8 +160,11 @@ class _SweepRunner:
             "azureml.runType": "sweep",
             "runTemplate": "HyperDrive",
         }
-        name = self._job.trial.experiment_name
-        run = tracking.start(name, self._job.name, folder.path, tags)
+        trial = self._job.trial
+        run = tracking.start(
+            trial.experiment_name, self._job.name, folder.path, tags, trial.run_name
+        )
+        tracking.log_inputs(run.run_id, trial.inputs)
         folder.describe(
             {
                 "name": self._job.name,
@@ -217,6 +220,7 @@ class _SweepRunner:
         finally:
             backend.close()
             result = sweep_result(self._job, self._folder, tuner.result(), backend)
+            result = replace(result, tracking_page=run.page)
             track_end(result, run, self._host.tracking, self._job, is_over=is_over)
         if interrupted:
             raise JobInterrupted(result)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 
 from mnist_exp.errors import OutputsError
 from mnist_exp.metrics import MetricPoint
@@ -30,6 +31,8 @@ from mnist_exp.workspaces.local.tracking.database import MetricReader
 _POLL_S = 0.02
 #: A disk with fewer free bytes than this number counts as full.
 _MIN_FREE = 2**20
+#: Maximum number of characters of the name of a trial's MLflow run.
+_LONGEST_NAME = 100
 
 
 class TrialBackend:
@@ -143,7 +146,8 @@ class TrialBackend:
 
     def _start_job(self, trial: int, parameters: Parameters, ended: int | None) -> RunningJob:
         name = f"{self._job.name}_{trial}"
-        job = replace(self._job.trial, name=name, display_name=name)
+        run_name = _run_name(trial, parameters)
+        job = replace(self._job.trial, name=name, display_name=name, run_name=run_name)
         restarts = trial in self._plan.restarted
         context = TrialContext(self._job.name, self._run.run_id, parameters, restarts)
         return start_job(job, self._host, context, ended)
@@ -205,3 +209,13 @@ class TrialBackend:
         is_new = point.step not in steps
         steps.add(point.step)
         return is_new
+
+
+def _run_name(trial: int, parameters: Parameters) -> str:
+    """Return the name of a trial's MLflow run, with the drawn values."""
+    values = {
+        name.rpartition(".")[2]: f"{value:.4g}" if isinstance(value, float) else value
+        for name, value in parameters.items()
+    }
+    drawn = " ".join(f"{name}={value}" for name, value in values.items())
+    return shorten(f"{trial}: {drawn}", _LONGEST_NAME, placeholder="...")

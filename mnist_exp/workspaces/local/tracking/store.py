@@ -17,12 +17,15 @@ from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from mnist_exp.errors import RefusedError
 from mnist_exp.metrics import MetricPoint, from_store
+from mnist_exp.specs import Literal, PathInput
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.jobs.environment import PARENT, TrackedRun
 from mnist_exp.workspaces.local.jobs.folder import RUN_ARTIFACTS
+from mnist_exp.workspaces.local.tracking.data_sets import data_sets
 from mnist_exp.workspaces.local.tracking.database import (
     ARTIFACTS_NAME,
     NEW_STORE_NAME,
@@ -95,7 +98,7 @@ class Tracking:
         new.rename(store)
 
     def start(
-        self, experiment: str, name: str, folder: Path, tags: Mapping[str, str]
+        self, experiment: str, name: str, folder: Path, tags: Mapping[str, str], title: str = ""
     ) -> TrackedRun:
         """Create the MLflow run of a job or a sweep.
 
@@ -104,6 +107,7 @@ class Tracking:
             name: The name of the job or sweep.
             folder: The folder of the job or sweep. `artifacts/` in this folder has the artifacts.
             tags: The tags of the run.
+            title: The name of the run that MLflow shows; empty for the name of the job.
         """
         with self._mapped():
             if experiment not in self._experiments:
@@ -117,7 +121,7 @@ class Tracking:
             }
             if PARENT not in tags:
                 self._delete_namesakes(experiment_id, name)
-            run = self._client.create_run(experiment_id, tags=given, run_name=name)
+            run = self._client.create_run(experiment_id, tags=given, run_name=title or name)
         try:
             self._link_artifacts(run.info.run_id, folder)
         except OSError:
@@ -143,9 +147,14 @@ class Tracking:
     def resume(self, run_id: str) -> None:
         """Set the status of an ended run to RUNNING; restore the run if it was deleted."""
         with self._mapped():
-            if self._client.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED:
+            run = self._client.get_run(run_id)
+            if run.info.lifecycle_stage == LifecycleStage.DELETED:
                 self._client.restore_run(run_id)
             self._client.update_run(run_id, status="RUNNING")
+            note = run.data.tags.get(MLFLOW_RUN_NOTE, "")
+            if note.startswith(tuple(f"{status.value}: " for status in _MLFLOW_STATUS)):
+                # The run has the reason why an earlier attempt ended.
+                self._client.delete_tag(run_id, MLFLOW_RUN_NOTE)
 
     def discard(self, run_id: str) -> None:
         """Delete a run and the runs that its script created, for example when the job restarts.
@@ -230,6 +239,12 @@ class Tracking:
         with self._mapped():
             self._client.log_batch(run_id, metrics=entries)
 
+    def log_inputs(self, run_id: str, inputs: Mapping[str, Literal | PathInput]) -> None:
+        """Log the path inputs of a job as data sets."""
+        if found := data_sets(inputs):
+            with self._mapped():
+                self._client.log_inputs(run_id, datasets=found)
+
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags on a run."""
         entries = [RunTag(name, value) for name, value in tags.items()]  # type: ignore[no-untyped-call]
@@ -237,10 +252,12 @@ class Tracking:
             for start in range(0, len(entries), _MOST_TAGS):
                 self._client.log_batch(run_id, tags=entries[start : start + _MOST_TAGS])
 
-    def end(self, run_id: str, status: JobStatus) -> ScriptRuns:
+    def end(self, run_id: str, status: JobStatus, why: str = "") -> ScriptRuns:
         """Set the final status of a run, even if the script has set another status.
 
-        Runs that the script created and did not end, e.g. nested runs, get the same status.
+        Runs that the script created and did not end, e.g. nested runs, get the same status. The
+        reason `why` of a failed or canceled job becomes the description of the run, unless the
+        script has set a description.
 
         Returns:
             The runs that the script created, and what the script logged.
@@ -249,6 +266,8 @@ class Tracking:
         with self._mapped():
             for each in (*found.running, run_id):
                 self._client.set_terminated(each, _MLFLOW_STATUS[status])
+            if why and MLFLOW_RUN_NOTE not in self._client.get_run(run_id).data.tags:
+                self._client.set_tag(run_id, MLFLOW_RUN_NOTE, f"{status.value}: {why}")
         return found
 
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:

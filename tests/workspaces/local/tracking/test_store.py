@@ -5,6 +5,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mnist_exp.errors import OutputsError, RefusedError
+from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, connected
 from mnist_exp.workspaces.local.tracking.store import Tracking
 
@@ -39,6 +40,25 @@ def test_a_deleted_run_is_restored_when_its_job_goes_on(tracking: Tracking, tmp_
     tracking.resume(run.run_id)
     info = MlflowClient(tracking.uri).get_run(run.run_id).info
     assert (info.lifecycle_stage, info.status) == ("active", "RUNNING")
+
+
+def test_the_reason_of_a_failed_job_is_its_description_until_the_job_resumes(
+    tracking: Tracking, tmp_path: Path
+) -> None:
+    client = MlflowClient(tracking.uri)
+    run = tracking.start("digits", "run", tmp_path, {}).run_id
+
+    def note() -> str | None:
+        return client.get_run(run).data.tags.get("mlflow.note.content")
+
+    tracking.end(run, JobStatus.CANCELED, "cut at interval 2: 0.1 < 0.5")
+    assert note() == "Canceled: cut at interval 2: 0.1 < 0.5"
+    tracking.resume(run)
+    assert note() is None
+    client.set_tag(run, "mlflow.note.content", "the script's own text")
+    tracking.end(run, JobStatus.FAILED, "exit code 1")
+    tracking.resume(run)
+    assert note() == "the script's own text"
 
 
 def test_a_damaged_store_is_not_taken_for_a_deleted_run(tracking: Tracking, tmp_path: Path) -> None:
