@@ -43,8 +43,10 @@ _TYPES: dict[str, Any] = {
 RECORD_NAME = "run.json"
 #: File name, in a run folder, of the config of a sweep or training run.
 CONFIG_NAME = "config.json"
-#: File name, in a run folder, of the page that `stage=report` writes.
+#: File name, in a run folder, of the page of a job or of a multirun.
 REPORT_NAME = "report.html"
+#: File name, in the run folder of a training run, of the values that the run logged.
+CURVES_NAME = "curves.json"
 #: File name, in a run folder, of the output of a command in the background.
 COMMAND_LOG = "mnist_exp_background.log"
 #: File name, in a run folder, of the lock that a command holds while it runs its stage.

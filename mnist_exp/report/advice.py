@@ -22,7 +22,7 @@ NEXT = {
     Stage.invoke: Stage.cleanup,
 }
 #: Keys and config groups that say where a job is.
-_PLACE = ("outputs_dir", "profile", "workspace")
+PLACE = ("outputs_dir", "profile", "workspace")
 #: After a stage in this set, the next command names the stage's record with `run=`.
 _NAMED = frozenset({Stage.train, Stage.sweep, Stage.register})
 
@@ -82,7 +82,7 @@ def job_commands(record: Record, repeated: Repeated) -> Mapping[str, str]:
     if record.stage not in JOB_STAGES or record.status.is_finished:
         return {}
     given = {"workspace": record.workspace} if record.workspace != "local" else {}
-    kept = [text for text in repeated.overrides if _key(text).partition(".")[0] in _PLACE]
+    kept = [text for text in repeated.overrides if _key(text).partition(".")[0] in PLACE]
     added = [f"{key}={value}" for key, value in given.items() if key not in map(_key, kept)]
     return {
         stage.value: shlex.join(

@@ -89,6 +89,8 @@ class AllStages(StageRunner):
             raise
         self._clean_up()
         paths = {"folder": str(self.context.folder)}
+        if report := self._produced[Stage.sweep].paths.get("report"):
+            paths["report"] = report
         return _summary(record, self._produced).with_changes(paths=paths)
 
     def _prefetch_sweep(self) -> None:

@@ -24,6 +24,7 @@ from mnist_exp.records import (
     COMMAND_LOCK,
     COMMAND_LOG,
     CONFIG_NAME,
+    CURVES_NAME,
     RECORD_NAME,
     REPORT_NAME,
     Record,
@@ -204,6 +205,7 @@ def _run_files(record: Record, folder: Path, reason: str) -> _Candidate:
     names = (
         RECORD_NAME,
         REPORT_NAME,
+        CURVES_NAME,
         CONFIG_NAME,
         COMMAND_LOG,
         COMMAND_LOCK,

@@ -20,6 +20,7 @@ from mnist_exp.experiment import Experiment
 from mnist_exp.file_locks import locked
 from mnist_exp.records import COMMAND_LOCK, Record, shown_path
 from mnist_exp.stages.context import StageInterrupted, StageRunner
+from mnist_exp.stages.pages import with_page
 from mnist_exp.stages.resume import fingerprint, has_ended, hide_kept_values
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER, Detached
@@ -99,10 +100,15 @@ class Recording:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write the record with its final status."""
+        """Write the record with its final status, and the page of a job."""
         changes = {} if error is None else self._changes(error)
         ended = time.monotonic() if self._ended is None else self._ended
         self._save(duration_s=round(ended - self._began, 3), **changes)
+        # An interrupt during the writing of the page does not change the saved status.
+        with_report = with_page(self._context, self.record)
+        if with_report != self.record:
+            self.record = with_report
+            self._save()
         if self.record.stage.trains and has_ended(self.record):
             hide_kept_values(self._context, self.record)
 

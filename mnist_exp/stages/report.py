@@ -7,6 +7,7 @@ from mnist_exp.lazy import report_page
 from mnist_exp.records import Record, shown_path
 from mnist_exp.stages.context import StageRunner
 from mnist_exp.stages.named_jobs import NamedJob
+from mnist_exp.stages.pages import with_first_command
 
 
 class ReportStage(StageRunner):
@@ -43,9 +44,7 @@ class ReportStage(StageRunner):
         """Write the page, and print its path."""
         run = self._job.run
         if run is not None:
-            # A command that resumes a job needs no flags and few overrides. Only the record of the
-            # job's first command has all of them.
-            job = self._job.record().with_changes(flags=run.records[0].flags, overrides=run.changes)
+            job = with_first_command(self.context, self._job.record())
             path = report_page().write_report(job, run.folders[-1])
             self.context.display.output(f"report: {shown_path(str(path))}")
         return record

@@ -46,7 +46,9 @@ class SweepStage(JobStage):
         job = self.job
         keep_config(self.context)
         with resumable(self.context, record, with_trials, *_RESUMABLE):
-            result = submit_and_watch(self.context, job, job.objective.primary_metric)
+            result = submit_and_watch(
+                self.context, job, job.objective.primary_metric, record, with_trials
+            )
         if result is None:
             self.context.display.resume_hint(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)

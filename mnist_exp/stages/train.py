@@ -11,6 +11,7 @@ from mnist_exp.records import Record
 from mnist_exp.results import JobResult
 from mnist_exp.specs import CommandJob
 from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.pages import save_curves
 from mnist_exp.stages.resume import keep_config
 from mnist_exp.stages.watching import (
     JobStage,
@@ -44,7 +45,7 @@ class TrainStage(JobStage):
         keep_config(context)
         with self.resumable(record):
             metric = context.config.job.primary_metric or ""
-            result = submit_and_watch(context, self.job, metric)
+            result = submit_and_watch(context, self.job, metric, record, with_job_result)
         if result is None:
             context.display.resume_hint(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
@@ -62,6 +63,7 @@ class TrainStage(JobStage):
         if self.job.outputs and result.status is JobStatus.FAILED:
             context.display.resume_hint(record)
         record.save(context.folder)
+        save_curves(context, result)
         return with_hint(context, _with_figures(context, record, self.job, result))
 
 

@@ -15,6 +15,7 @@ from mnist_exp.records import INVALID_JSON, Record
 from mnist_exp.results import JobResult
 from mnist_exp.specs import CommandJob, Spec, SweepJob
 from mnist_exp.stages.context import ProgressView, StageContext, StageInterrupted, StageRunner
+from mnist_exp.stages.pages import LivePage
 from mnist_exp.stages.resume import job_name
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import JobInterrupted
@@ -45,11 +46,23 @@ class JobStage(StageRunner):
 
 
 def submit_and_watch(
-    context: StageContext, job: CommandJob | SweepJob, primary_metric: str
+    context: StageContext,
+    job: CommandJob | SweepJob,
+    primary_metric: str,
+    record: Record,
+    with_result: Callable[[Record, JobResult], Record],
 ) -> JobResult | None:
     """Submit a job, watch the job until its end, and return its result.
 
-    If `wait=false`, do not watch the job, and return None.
+    Meanwhile, the page of the job is rewritten. If `wait=false`, do not watch the job, and return
+    None.
+
+    Args:
+        context: The context of the stage.
+        job: The job.
+        primary_metric: The metric to show.
+        record: The job's record.
+        with_result: Function that adds the result of the job to the record.
     """
     workspace = context.workspace
     if workspace.outlives_command and (status := _find_job(context, job.name)):
@@ -60,7 +73,7 @@ def submit_and_watch(
     if not context.config.wait:
         return None
     with progress(context, job, primary_metric) as observer:
-        return workspace.watch(name, observer)
+        return workspace.watch(name, LivePage(context, record, with_result, observer))
 
 
 def progress(

@@ -16,14 +16,16 @@ from mnist_exp.config import Stage
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.records import Record
 from mnist_exp.report.page import report_page
-from mnist_exp.report.page.content import MAX_POINTS, page_content, thinned, train_command
+from mnist_exp.report.page.content import page_content, train_command
+from mnist_exp.report.page.curves import MAX_POINTS, thinned
+from mnist_exp.report.page.files import RunFiles
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.journal import Created, Decided, Ended, Entry, Logged, Resumed, Started
 
 HOSTILE = "</script><script>document.title='injected'</script>"
 
 
-def sweep(trials: int, intervals: int) -> tuple[Record, list[Entry]]:
+def sweep(trials: int, intervals: int) -> tuple[Record, RunFiles]:
     """Return a sweep: every third trial was cut, and every fifth trial failed without a value."""
     journal: list[Entry] = [Created(sweep={"objective": {"goal": "maximize"}})]
     entries = []
@@ -51,7 +53,7 @@ def sweep(trials: int, intervals: int) -> tuple[Record, list[Entry]]:
         trials=entries,
         best=best,
     )
-    return record, journal
+    return record, RunFiles(journal)
 
 
 def content(page: str) -> dict[str, object]:
@@ -78,15 +80,15 @@ class Elements(HTMLParser):
 
 
 def test_the_page_has_its_parts_in_order_and_text_of_the_run_adds_no_element() -> None:
-    record, journal = sweep(8, 4)
+    record, files = sweep(8, 4)
     hostile = {"name": HOSTILE, "log_tail": [HOSTILE], "parameters": {HOSTILE: HOSTILE}}
-    page = report_page(record.with_changes(**hostile), journal)
+    page = report_page(record.with_changes(**hostile), files)
     elements = Elements(page)
     order = "answer savings parallel curves panels importance table timeline best config journal"
     assert elements.sections == order.split()
     assert elements.tags.count("script") == 2
     assert content(page)["log_tail"] == [HOSTILE]
-    assert page == report_page(record.with_changes(**hostile), journal)
+    assert page == report_page(record.with_changes(**hostile), files)
 
 
 def test_the_page_is_small() -> None:
@@ -105,10 +107,11 @@ def test_a_long_curve_keeps_its_first_best_cut_and_last_points() -> None:
 
 
 def test_the_journal_gives_curves_times_and_events() -> None:
-    record, journal = sweep(1, 3)
+    record, files = sweep(1, 3)
     again = [Resumed(again=(0,), at=5), Started(trial=0, at=6)]
     more = [Logged(point=MetricPoint("acc", 0.25), at=7), Decided(0, None, HOSTILE, at=8)]
-    found = page_content(record, [*journal, *again, *more, Ended(0, "Failed", at=9)])
+    journal = [*files.journal, *again, *more, Ended(0, "Failed", at=9)]
+    found = page_content(record, RunFiles(journal))
     assert found["trials"][0]["curve"] == [[1, 0.25]]
     assert found["trials"][0]["span"] == [6, 9]
     assert [8, f"trial 0: {HOSTILE}"] in found["journal"]
@@ -131,9 +134,9 @@ def test_a_command_repeats_the_flags_and_the_overrides_without_those_of_the_swee
 
 
 def test_the_goal_comes_from_the_record_and_then_from_the_journal() -> None:
-    record, journal = sweep(3, 2)
+    record, files = sweep(3, 2)
     assert page_content(record.with_changes(goal="minimize"))["goal"] == "minimize"
-    assert page_content(record, journal)["goal"] == "maximize"
+    assert page_content(record, files)["goal"] == "maximize"
     assert page_content(record)["goal"] == ""
 
 
@@ -145,8 +148,8 @@ def test_the_goal_comes_from_the_record_and_then_from_the_journal() -> None:
 def test_a_browser_draws_the_page_without_a_message(
     tmp_path: Path, fragment: str, trials: int
 ) -> None:
-    record, journal = sweep(8, 4)
-    found = _opened(tmp_path, report_page(record, journal), fragment)
+    record, files = sweep(8, 4)
+    found = _opened(tmp_path, report_page(record, files), fragment)
     assert f"{trials} of 8 trials" in found.stdout
     assert found.stdout.count(">Copy overrides</button>") == trials
     assert "CONSOLE" not in found.stderr

@@ -1,13 +1,13 @@
-"""report.html: a page with the results of a training run or a sweep, in one file.
+"""report.html: a page with the results of a training run, a sweep or a multirun, in one file.
 
-The page loads nothing from a network. The same record and journal give the same bytes.
+The page loads nothing from a network. The same record and files give the same bytes.
 """
 
 import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -15,51 +15,59 @@ from typing import Any
 from mnist_exp.errors import MnistExpError
 from mnist_exp.records import REPORT_NAME, Record, write_text
 from mnist_exp.report.page.content import page_content
-from mnist_exp.sweeps.journal import JOURNAL_NAME, Entry, read_entries
+from mnist_exp.report.page.curves import save_curves
+from mnist_exp.report.page.files import NO_FILES, JournalReader, RunFiles, run_files
+
+__all__ = ["JournalReader", "page", "report_page", "save_curves", "write_report"]
 
 _HERE = Path(__file__).parent
 #: The parts of the script, in their order in the page.
 _SCRIPTS = ("trials.js", "charts.js", "table.js", "page.js")
 
 
-def write_report(record: Record, folder: Path) -> Path:
+def write_report(record: Record, folder: Path, journal: JournalReader | None = None) -> Path:
     """Write the page of a record to the run folder, and return the path of the page.
 
     Args:
         record: The record of a training run or a sweep.
         folder: The run folder, which contains `run.json`.
+        journal: The reader of the sweep's journal. A caller that writes the page repeatedly passes
+            the same reader.
 
     Raises:
         MnistExpError: The sweep's journal is damaged, or a file cannot be read or written.
     """
     path = folder / REPORT_NAME
     try:
-        write_text(path, report_page(record, _journal(record), _figures(record)))
+        files = run_files(record, folder, journal or JournalReader())
+        write_text(path, report_page(record, files))
     except (OSError, ValueError) as error:
         raise MnistExpError(f"{path}: the report cannot be written ({error})") from error
     return path
 
 
-def report_page(
-    record: Record, journal: Sequence[Entry] = (), figures: Mapping[str, bytes] | None = None
-) -> str:
-    """Return the page of a record.
+def report_page(record: Record, files: RunFiles = NO_FILES) -> str:
+    """Return the page of a training run or a sweep."""
+    return page(page_content(record, files), files.figures)
+
+
+def page(content: Mapping[str, Any], figures: Mapping[str, bytes] | None = None) -> str:
+    """Return a page.
 
     Args:
-        record: The record of a training run or a sweep.
-        journal: The entries of the sweep's journal; empty if there is no journal.
+        content: The data that the script of the page reads.
         figures: Name of a figure -> content of its PNG file.
     """
     style, script = _text("page.css"), "".join(_text(name) for name in _SCRIPTS)
     return Template(_text("page.html")).substitute(
-        title=html.escape(f"{record.stage.value} {record.name}"),
+        title=html.escape(f"{content['stage']} {content['name']}"),
         policy=(
             f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; "
             f"script-src '{_hash(script)}'"
         ),
         style=style,
         script=script,
-        content=_embedded(page_content(record, journal)),
+        content=_embedded(content),
         figures="".join(_figure(name, png) for name, png in sorted((figures or {}).items())),
     )
 
@@ -86,17 +94,3 @@ def _figure(name: str, png: bytes) -> str:
         f'<figure><img alt="{title}" src="data:image/png;base64,{data}">'
         f"<figcaption>{title}</figcaption></figure>"
     )
-
-
-def _journal(record: Record) -> Sequence[Entry]:
-    path = Path(record.paths.get("folder", "")) / JOURNAL_NAME
-    if not path.is_file():
-        return ()
-    return tuple(read_entries(path.read_text(encoding="utf-8", errors="replace")))
-
-
-def _figures(record: Record) -> dict[str, bytes]:
-    """Return the figures of the best trial or of the run. The script of the page draws the rest."""
-    names = ("confusion_matrix", "best_learning_curves", "learning_curves")
-    paths = {name: Path(record.paths[name]) for name in names if name in record.paths}
-    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}

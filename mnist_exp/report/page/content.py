@@ -9,25 +9,52 @@ from typing import Any
 
 from mnist_exp.config import COMMAND_KEYS
 from mnist_exp.records import Record
+from mnist_exp.report.advice import PLACE, Repeated, job_commands, next_command
+from mnist_exp.report.page.curves import short, thinned
+from mnist_exp.report.page.files import NO_FILES, RunFiles
 from mnist_exp.sweeps.journal import Created, Ended, Entry, Logged, Resumed, Started, event_text
 from mnist_exp.templates import hydra_string
 
-#: Maximum number of points of a curve. Larger numbers make the page large and slow.
-MAX_POINTS = 100
 #: Maximum number of decisions and other events that the page lists.
 _MAX_EVENTS = 2000
 
 
-def page_content(record: Record, journal: Sequence[Entry] = ()) -> dict[str, Any]:
+def page_content(record: Record, files: RunFiles = NO_FILES) -> dict[str, Any]:
     """Return the data that the script of the page reads.
 
     Args:
         record: The record of a training run or a sweep.
-        journal: The entries of the sweep's journal; empty if there is no journal.
+        files: What the files beside the record contain.
     """
+    journal = files.journal
     sweep = next((entry.sweep for entry in journal if isinstance(entry, Created)), {})
     goal = record.goal or str((sweep.get("objective") or {}).get("goal", "")).lower()
-    curves, spans = _curves(journal, record.primary_metric), _spans(journal)
+    content = {
+        "stage": record.stage.value,
+        "name": record.name,
+        "status": record.status.value,
+        "is_running": not record.status.is_finished,
+        "why": record.why,
+        "metric": record.primary_metric,
+        "goal": goal,
+        "best": record.best,
+        "metrics": record.metrics,
+        "parameters": record.parameters,
+        "insights": record.insights,
+        "trials": _trials(record, files, goal),
+        "scales": _scales(sweep),
+        "curves": files.curves,
+        "commands": _commands(record),
+        "facts": facts(record, files.data),
+        "warnings": list(record.warnings),
+        "log_tail": list(record.log_tail),
+        "journal": _events(journal),
+    }
+    return dict(finite(content))
+
+
+def _trials(record: Record, files: RunFiles, goal: str) -> list[dict[str, Any]]:
+    curves, spans = _curves(files.journal, record.primary_metric), _spans(files.journal)
     trials = []
     for trial in record.trials:
         index, cut = _index(trial), trial.get("cut")
@@ -38,50 +65,31 @@ def page_content(record: Record, journal: Sequence[Entry] = ()) -> dict[str, Any
                 "cut": cut,
                 "curve": thinned(curves.get(index, []), goal, cut),
                 "span": spans.get(index),
+                "log_tail": files.log_tails.get(str(trial.get("name")), ()),
                 "command": train_command(record, trial.get("parameters", {})),
             }
         )
-    content = {
-        "stage": record.stage.value,
-        "name": record.name,
-        "status": record.status.value,
-        "why": record.why,
-        "metric": record.primary_metric,
-        "goal": goal,
-        "best": record.best,
-        "metrics": record.metrics,
-        "parameters": record.parameters,
-        "insights": record.insights,
-        "trials": trials,
-        "facts": _facts(record),
-        "warnings": list(record.warnings),
-        "log_tail": list(record.log_tail),
-        "journal": _events(journal),
-    }
-    return dict(_finite(content))
+    return trials
 
 
-def thinned(
-    points: Sequence[tuple[int, float]], goal: str = "", cut: int | None = None
-) -> list[tuple[int, float]]:
-    """Return at most `MAX_POINTS` points: the first, best, cut and last point are among them.
+def _scales(sweep: Mapping[str, Any]) -> dict[str, str]:
+    """Return parameter -> the scale on which the sweep draws values evenly.
 
-    Args:
-        points: Interval and value of each point.
-        goal: `minimize` or `maximize`; empty if unknown.
-        cut: The interval at which the trial was cut; None if it was not cut.
+    The scale is `category`, `log` or `linear`.
     """
-    if len(points) <= MAX_POINTS:
-        return list(points)
-    finite = [index for index, (_, value) in enumerate(points) if math.isfinite(value)]
-    best = (min if goal == "minimize" else max)(
-        finite, key=lambda index: points[index][1], default=0
-    )
-    kept = {0, best, len(points) - 1}
-    kept |= {index for index, (interval, _) in enumerate(points) if interval == cut}
-    room = MAX_POINTS - len(kept)
-    kept |= {index * len(points) // room for index in range(room)}
-    return [points[index] for index in sorted(kept)]
+    types = {name: str(each.get("type")) for name, each in sweep.get("search_space", {}).items()}
+    return {
+        name: "category" if kind == "choice" else "log" if "log" in kind else "linear"
+        for name, kind in types.items()
+    }
+
+
+def _commands(record: Record) -> dict[str, str]:
+    """Return stage -> command: the next stage, or the stages for a job that has not ended."""
+    kept = [text for text in record.overrides if re.split("[.=]", text)[0] in PLACE]
+    repeated = Repeated(kept, record.flags)
+    following = next_command(record, repeated)
+    return {"next": following} if following else dict(job_commands(record, repeated))
 
 
 def _index(trial: Mapping[str, Any]) -> int:
@@ -99,8 +107,7 @@ def _curves(journal: Iterable[Entry], metric: str) -> dict[int, list[tuple[int, 
                 curves.pop(trial, None)
         elif isinstance(entry, Logged) and entry.point.name == metric:
             curve = curves.setdefault(entry.point.trial, [])
-            # Six digits are enough for a chart, and make the page smaller.
-            curve.append((len(curve) + 1, float(f"{entry.point.value:.6g}")))
+            curve.append((len(curve) + 1, short(entry.point.value)))
     return curves
 
 
@@ -144,28 +151,29 @@ def _override_value(value: Any) -> str:
     return hydra_string(value) if isinstance(value, str) else json.dumps(value)
 
 
-def _facts(record: Record) -> list[tuple[str, str]]:
+def facts(record: Record, data: str = "") -> list[tuple[str, str]]:
     """Return the config and the circumstances of the run, as names and texts."""
-    facts = [
+    found = [
         ("flags", shlex.join(record.flags)),
         ("overrides", shlex.join(record.overrides)),
         ("started", record.started),
         ("duration", "" if record.duration_s is None else f"{record.duration_s} s"),
         ("workspace", record.workspace),
         ("experiment", record.experiment_name),
+        ("data", data),
         ("seed", "" if record.seed is None else str(record.seed)),
         ("commit", record.git_commit or ""),
         *record.versions.items(),
     ]
-    return [(name, text) for name, text in facts if text]
+    return [(name, text) for name, text in found if text]
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Return JSON values in which null stands for NaN and infinity."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

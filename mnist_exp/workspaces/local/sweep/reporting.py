@@ -52,6 +52,7 @@ class SweepListener:
                 name=self._job.name,
                 status=JobStatus.RUNNING,
                 trials=[self._trials[index] for index in sorted(self._trials)],
+                folder=str(self._backend.folder),
                 best=best,
                 library=self._library,
             )

@@ -57,6 +57,8 @@ class TrialBackend:
     ) -> None:
         #: Index -> result of each trial whose job has been closed.
         self.results: dict[int, JobResult] = {}
+        #: The folder of the sweep.
+        self.folder = JobFolder(host.root, job.name).path
         self._job = job
         self._run = run
         self._launcher = launcher
