@@ -12,7 +12,7 @@ from typing import Any
 from mnist_exp.config import Stage
 from mnist_exp.lazy import report_page
 from mnist_exp.past_runs import JOB_STAGES, PastRun
-from mnist_exp.records import Record, shown_path
+from mnist_exp.records import REPORT_NAME, Record, shown_path
 from mnist_exp.results import JobResult
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
@@ -31,6 +31,8 @@ def with_page(context: StageContext, record: Record) -> Record:
         return record
     try:
         path = report_page().write_report(with_first_command(context, record), context.folder)
+        if record.trials:
+            context.workspace.add_artifacts(record.name, {REPORT_NAME: path})
     except Exception as error:
         # Scripts may log values that the page cannot show. The job's result must not be lost.
         warning = f"report: could not be written ({type(error).__name__}: {error})"

@@ -61,6 +61,7 @@ def test_mlflow_shows_the_data_and_the_figures_of_the_sweep(tutorial: Cli) -> No
         (run,) = store.search_runs(["1"], f"tags.`azureml.job` = '{name}'")
         (data,) = run.inputs.dataset_inputs
         assert data.dataset.name.startswith("data_folder (")
+    assert "report.html" in {artifact.path for artifact in store.list_artifacts(run.info.run_id)}
     figures = {artifact.path for artifact in store.list_artifacts(run.info.run_id, "figures")}
     assert {"figures/sweep.png", "figures/parallel_coordinates.png"} <= figures
 
