@@ -38,7 +38,7 @@ def from_store(value: float) -> float:
 
 
 def have_steps(points: Sequence[MetricPoint]) -> bool:
-    """Return whether the script logs steps: all points then have different steps.
+    """Return whether the script logs steps: whether all points have different steps.
 
     For a single point with step 0, the function returns False, because MLflow also stores 0 if the
     script logged no step.

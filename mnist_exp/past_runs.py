@@ -110,7 +110,8 @@ class PastRun:
 def _saved_inputs(folder: Path) -> Mapping[str, Any]:
     """Return input -> value, for the literal inputs in the config of a job; empty without a config.
 
-    A value with a variable of the environment is not in the file.
+    An input whose value contains an environment variable is left out, because the saved config does
+    not contain the value.
     """
     try:
         content = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
@@ -153,7 +154,7 @@ def _updated(run: PastRun, find: Callable[[Record], JobStatus | None]) -> PastRu
     record = run.record
     status = find(record)
     if status is None and run.is_running:
-        # The job starts soon, or the command failed before the job started.
+        # There is no job yet: its command has not started the job, or failed earlier.
         return run
     if status is None:
         record = record.with_changes(status=JobStatus.FAILED, why=record.why or KILLED)
@@ -174,7 +175,7 @@ def selected(runs: Iterable[PastRun], config: RunsConfig) -> list[PastRun]:
 def _rank_by_metric(
     runs: Sequence[PastRun], metric: str | None
 ) -> Callable[[PastRun], tuple[Any, ...]]:
-    """Return a key that sorts the best value of the most frequent metric to the end.
+    """Return a sort key. The runs with the most frequent metric come last; the last is the best.
 
     Values of different metrics cannot be compared, so the runs with the same metric stay together.
     The lowest value is the best if a sweep has minimized the metric. Failed runs and runs without

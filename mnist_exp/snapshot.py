@@ -191,7 +191,8 @@ def copy_snapshot(source: Path, target: Path, leave_out: Path | None = None) -> 
         try:
             shutil.copy2(source / path, copy)
         except OSError:
-            # If the source file can be read, the fault is in the copy.
+            # The error does not say which file failed. If the source file can be read, the error
+            # comes from writing the copy.
             if _content_hash(source / path) is not None:
                 raise
             copy.unlink(missing_ok=True)
@@ -199,13 +200,13 @@ def copy_snapshot(source: Path, target: Path, leave_out: Path | None = None) -> 
 
 @dataclass(frozen=True)
 class _Folder:
-    """A folder of the search for files.
+    """A folder that the search for files visits.
 
     Attributes:
         name: The path relative to the code folder, with a slash at the end; empty for the code
             folder itself.
         real: The real path.
-        parents: The real paths of the folders that contain the links to this folder.
+        parents: The real paths of the folders that the search passed through to reach this folder.
         is_excluded: Whether the ignore rules exclude every file below the folder.
     """
 
@@ -216,7 +217,8 @@ class _Folder:
 
     def excludes(self, name: str) -> bool:
         """Return whether the rules for the folder exclude an entry of the folder."""
-        # The regular expressions of the rules match no line break. Check such a name separately.
+        # The regular expressions of the rules match no line break. Check a name that contains a
+        # line break separately.
         return self.is_excluded and "\n" not in name
 
 

@@ -24,7 +24,7 @@ from mnist_exp.templates import azure_command, literal_text
 #: the search space.
 KEYS_TAG = "mnist_exp.search_space_keys"
 
-#: Function that returns the URI or the local path of a path input.
+#: Function that returns the URI or the local path of an input that is a file or a folder.
 Locate = Callable[[Path | str | DataConfig], str]
 
 
@@ -46,8 +46,8 @@ def command_form(job: CommandJob, locate: Locate) -> Form:
 def sweep_form(job: SweepJob, locate: Locate) -> Form:
     """Return the form of a sweep.
 
-    The field `trial` contains the software and the machines. All other fields belong to the sweep,
-    including the experiment's name and the identity.
+    The field `trial` contains the command, the code, the environment and the resources of each
+    trial. All other fields belong to the sweep, including the experiment's name and the identity.
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep
     """
     trial, policy = job.trial, job.early_termination
@@ -70,7 +70,10 @@ def sweep_form(job: SweepJob, locate: Locate) -> Form:
 
 
 def _dotted_keys(job: SweepJob) -> Form:
-    """Return the tag that lists the dotted keys of the search space; empty without such keys."""
+    """Return the tag that lists the keys of the search space with a dot, e.g. `model.lr`.
+
+    Without such keys, return no tag.
+    """
     keys = {azure_name(key): key for key in job.search_space if azure_name(key) != key}
     return {"tags": {KEYS_TAG: json.dumps(keys)}} if keys else {}
 

@@ -146,9 +146,9 @@ def _check_defaults(file: Path, content: dict[Any, Any]) -> None:
     if not {OUR_NAME, f"/{OUR_NAME}", _SCHEMA, f"/{_SCHEMA}"} & set(entries):
         raise ConfigError(
             [
-                f"{os.path.relpath(file)}: must begin with a defaults list that contains config, "
-                f"e.g. defaults: [{OUR_NAME}, override job: mine, _self_]; the file then changes "
-                "the usual config"
+                f"{os.path.relpath(file)}: must begin with a defaults list that contains the entry "
+                f"'{OUR_NAME}', e.g. defaults: [{OUR_NAME}, override job: mine, _self_]; the other "
+                "keys of the file then change the default config"
             ]
         )
 

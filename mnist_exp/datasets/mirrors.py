@@ -12,7 +12,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 class MirrorError(Exception):
-    """A mirror that does not send a file, or sends a wrong file. The message is the reason."""
+    """The error for a mirror that sends no file or a wrong file. The message is the reason."""
 
 
 def fetch(mirror: str, name: str, target: Path, timeout: float) -> None:

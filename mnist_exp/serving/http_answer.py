@@ -74,7 +74,7 @@ def packed_answer(
         lines.append(b"connection: close")
     packed = b"\r\n".join(lines)
     if packed.count(b"\n") != len(lines) - 1 or packed.count(b"\r") != len(lines) - 1:
-        raise ValueError("a header of the answer contains the end of a line")
+        raise ValueError("a header of the answer contains a line break")
     return b"".join((packed, b"\r\n\r\n", b"" if is_head else body))
 
 

@@ -33,8 +33,8 @@ class HttpConnection:
     """A connection of a client.
 
     The connection handles one request at a time. If the client reads too slowly, the next request
-    waits until the write buffer is almost empty. Later pipelined requests wait: at most two reads
-    in `Stream.received`, the rest in the TCP buffers.
+    waits until the write buffer is almost empty. Later pipelined requests wait in two places.
+    `Stream.received` contains the bytes of at most two reads. The TCP buffers contain the rest.
 
     Args:
         stream: The bytes of the connection.
@@ -58,8 +58,8 @@ class HttpConnection:
     def start(self) -> None:
         """Serve the connection in a task.
 
-        Refuse the connection if the limit of connections is reached and every other connection has
-        a request with a valid key in progress.
+        If the limit of connections is reached, close a connection without a request with a valid
+        key. If there is no such connection, refuse this connection.
         """
         if self._connections.add(self):
             self._task = self._loop.create_task(self._serve())
@@ -152,9 +152,9 @@ class HttpConnection:
             self._connections.release_answer(self)
 
     def _send_refusal(self, error: RefusalError) -> None:
-        """Send a refusal outside an `Exchange`.
+        """Send an error answer although no request was read.
 
-        The refusal is for an invalid head, or for a connection over the limit.
+        The head of the request is invalid, or there are too many connections.
         """
         headers = [JSON, *error.headers, *common_headers(new_id(), error.body)]
         packed = packed_answer(error.status, error.body, headers, is_kept=False, is_head=False)

@@ -1,4 +1,4 @@
-"""The connection to the front, on the worker's side."""
+"""A worker's connection to the front, the endpoint's HTTP server process."""
 
 import logging
 import os

@@ -27,7 +27,7 @@ class FollowedJob(StageRunner):
     """A running job that the command follows.
 
     Args:
-        job: The stage that would run the job.
+        job: The stage that would run the job if no other command ran the job.
         run: The records of the job.
     """
 
@@ -40,7 +40,7 @@ class FollowedJob(StageRunner):
 
     @property
     def is_recorded(self) -> bool:
-        """False: the command that runs the job saves the record."""
+        """Return False, because the other command saves the record."""
         return False
 
     @property
@@ -78,7 +78,8 @@ class FollowedJob(StageRunner):
         with progress(self.context, self._job.job, self._run.record.primary_metric) as observer:
             while self._run.is_running:
                 result = self.context.workspace.job_result(self.name)
-                # The result of a job that has not started yet says that its command was killed.
+                # Before the job starts, its result wrongly says that the command was killed. Do not
+                # show this result.
                 if result is not None and result != shown and result.why != KILLED:
                     observer.job_changed(result)
                     shown = result
@@ -88,8 +89,8 @@ class FollowedJob(StageRunner):
 def followed(runner: StageRunner) -> StageRunner:
     """Return the stage that follows the job, if another command runs the job; otherwise `runner`.
 
-    A command that changes a key of the job does not follow the job. The check of the job refuses
-    such a command.
+    A command that changes a key of the job does not follow the job. The workspace's check of
+    `runner` then raises an error.
     """
     context = runner.context
     config = context.config

@@ -90,8 +90,8 @@ class Fields:
             if name not in known:
                 rule = f"the keys of {kind} are {', '.join(known)}"
                 remedy = f"remove this key with ~{self.where}.{name}"
-                # If the mapping already has a field, suggest this field only for an almost equal
-                # name.
+                # Suggest a known field that the mapping already has only if the unknown name is
+                # almost equal to this field.
                 slips = difflib.get_close_matches(name, known, n=1, cutoff=_SLIP)
                 near = did_you_mean(name, slips or set(known) - set(self.raw))
                 self.fault(name, f"{rule}, got {name}={shown(self.raw[name])}; {remedy}{near}")

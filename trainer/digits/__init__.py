@@ -19,7 +19,7 @@ export       writes the saved model and the evaluation
 scoring      reads requests to an endpoint, and computes the answers
 lean         imports TensorFlow faster
 files        replaces files and folders completely or not at all
-errors       defines the errors, and the stop by SIGTERM
+errors       defines the exceptions, including the exception that SIGTERM raises
 """
 
 #: Width and height of an image in pixels.

@@ -152,8 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--resume-from",
         type=Path,
-        help="checkpoint of another run, or a folder with such checkpoints, from which the run"
-        " resumes if the folder of --checkpoints has no checkpoint",
+        help="checkpoint of another run, or a folder with such checkpoints; this run starts from"
+        " there if the folder of --checkpoints has no checkpoint",
     )
     return parser
 

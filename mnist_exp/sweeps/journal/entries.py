@@ -200,8 +200,8 @@ def read_entries(text: str) -> Iterator[Entry]:
     """Yield the entries of a journal; skip an incomplete line that a killed command wrote.
 
     Raises:
-        ValueError: A line is damaged. An incomplete last line of a killed command does not raise
-            this error.
+        ValueError: A line is damaged. A killed command may have left an incomplete line, also
+            before the entries of the next command. Such a line raises no error.
     """
     broken = 0
     # Do not use splitlines(), which would also split at Unicode line separators inside a field.

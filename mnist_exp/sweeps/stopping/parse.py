@@ -63,8 +63,9 @@ def parse_policy(
         return None, part.faults
     policy = POLICIES[kind](**read)  # type: ignore[arg-type]
     for name, text in policy.faults():
-        # A fault with an empty name compares slack_factor with slack_amount. Do not report such a
-        # fault if one of these two values could not be read, because that value has a fault.
+        # A fault without a field name means that slack_factor and slack_amount together break a
+        # rule. Do not report such a fault if one of these two values could not be read, because
+        # that value has a fault.
         if name or values.keys() - read.keys() <= _WHOLE:
             part.fault(name, text)
     return (None if part.faults else policy), part.faults

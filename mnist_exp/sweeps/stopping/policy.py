@@ -148,7 +148,7 @@ class Policy(ABC):
     def reason_to_cut(self, comparison: Comparison) -> str | None:
         """Return the reason to cut a trial; None if the trial continues.
 
-        If `spares_leader` is true, the trial is never the leader.
+        If `spares_leader` is true, this method is not called for the leader.
         """
 
     def faults(self) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Upload code folders as code assets, each content only once."""
+"""Upload code folders as code assets. Folders with the same content are uploaded only once."""
 
 from pathlib import Path
 from typing import Any
@@ -8,16 +8,17 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.entities._assets import Code
 from azure.core.exceptions import ResourceExistsError
 
-#: The version of every code asset. Another content has another name.
+#: The version of every code asset. The version can be constant, because an asset with different
+#: content has a different name.
 _VERSION = "1"
 
 
 class CodeAssets:
     """The workspace's code assets.
 
-    The SDK gives each code asset of a job or deployment a random name, so that the jobs and the
-    deployment of one experiment upload the same folder several times. Here the name of a code asset
-    is the SDK's hash of its content. Azure finds an asset by its name and its hash.
+    The SDK gives each code asset of a job or deployment a random name. The jobs and the deployment
+    of one experiment would therefore upload the same folder several times. Here the name of a code
+    asset is the SDK's hash of its content. Azure finds an asset by its name and its hash.
 
     Args:
         client: The SDK's client.

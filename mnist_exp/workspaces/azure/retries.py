@@ -4,8 +4,8 @@ Exceptions of Azure's SDK are converted to exceptions of this program. A call ca
 safely, because this program chooses the name of an object before it sends the request that creates
 the object. A repeated request therefore creates no second object.
 
-The SDK itself repeats a request that was throttled or that failed with a server error. This module
-also repeats the following requests, which the SDK does not repeat:
+The SDK itself repeats a request that was throttled (except a POST) or that failed with a server
+error. This module also repeats the following requests, which the SDK does not repeat:
 
 - a throttled POST
 - a request with an expired token

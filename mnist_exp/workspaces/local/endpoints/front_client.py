@@ -46,8 +46,9 @@ class _FrontLostError(EndpointError):
 class FrontClient:
     """A connection to the front.
 
-    A revision that was prepared over this connection depends on the connection. If the connection
-    closes before the deployment's saved state names the revision, the front ends the revision.
+    A revision is one version of a deployment, with its own workers. A revision that was prepared
+    over this connection depends on the connection. If the connection closes before the deployment's
+    saved state names the revision, the front ends the revision.
     """
 
     def __init__(self, connection: socket.socket, stream: BinaryIO) -> None:

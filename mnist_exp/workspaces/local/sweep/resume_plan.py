@@ -162,7 +162,8 @@ def plan_resume(
     resumed = [index for index in codes if index in ended or index in with_outputs & with_steps]
     restarted = [index for index in codes if index not in resumed]
     stepless = [index for index in restarted if index in with_outputs]
-    # The backend reads the unread points again, and adds their steps then.
+    # Do not add the steps of these points here. The sweep's backend reads the points after the
+    # resume, and adds their steps.
     known_steps = {
         (index, name): frozenset(point.step for point in history.trials[index].points(name))
         for (index, name), logged in points.items()
