@@ -20,6 +20,7 @@ from mnist_exp.cli.prepare import (
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.experiment import Experiment
+from mnist_exp.lazy import report_page
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.report.comparison import ComparedVariant
 from mnist_exp.report.comparison_files import save_comparison
@@ -142,7 +143,7 @@ class Variants:
                 # The user pressed Ctrl-C before these variants were run.
                 prepared.opened.close()
             if compared := list(self._compared()):
-                files = save_comparison(compared, multirun_folder())
+                files = [*save_comparison(compared, multirun_folder()), *_report(compared)]
                 RichDisplay().comparison(compared, files)
             for variant in self._variants.values():
                 if not variant.is_recorded:
@@ -155,7 +156,8 @@ class Variants:
         for number, variant in recorded:
             # A variant without a record was waiting when the user pressed Ctrl-C.
             record = variant.record or _failed(variant, BY_THE_USER, JobStatus.CANCELED)
-            yield ComparedVariant(number, variant.overrides, record)
+            folder = Path(variant.hydra_config.runtime.output_dir)
+            yield ComparedVariant(number, variant.overrides, record, folder)
 
 
 def can_wait(prepared: Prepared, hydra_config: DictConfig) -> bool:
@@ -178,6 +180,16 @@ def can_wait(prepared: Prepared, hydra_config: DictConfig) -> bool:
 def may_wait(composed: DictConfig) -> bool:
     """Return whether a variant is a training run, before the variant is prepared."""
     return not OmegaConf.is_missing(composed, "stage") and composed.stage == Stage.train
+
+
+def _report(compared: Sequence[ComparedVariant]) -> list[Path]:
+    """Write the page of the multirun, and return its path. An error is only a warning."""
+    try:
+        return [report_page().write_multirun_report(compared, multirun_folder())]
+    except Exception as error:
+        # Scripts may log values that the page cannot show. The table must not be lost.
+        RichDisplay().warning(f"report: could not be written ({type(error).__name__}: {error})")
+        return []
 
 
 def _workspace_key(prepared: Prepared) -> tuple[str, str, str | None]:

@@ -7,6 +7,7 @@ is a combination of overrides.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -42,11 +43,16 @@ _FIRST = ("best", "test", "val")
 
 @dataclass(frozen=True)
 class ComparedVariant:
-    """A variant of a multirun that has ended, with its number and its overrides."""
+    """A variant of a multirun that has ended, with its number and its overrides.
+
+    Attributes:
+        folder: The run folder of the variant; None if it is unknown.
+    """
 
     number: int
     overrides: Sequence[str]
     record: Record
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def _over_seeds(values: Sequence[Mapping[str, Any]]) -> dict[str, MetricOverSeed
 def print_comparison(variants: Sequence[ComparedVariant], console: Console) -> None:
     """Print the table of a multirun, the mean over seeds, and why variants failed."""
     records = [variant.record for variant in variants]
-    labels = _labels([variant.overrides for variant in variants])
+    labels = variant_labels([variant.overrides for variant in variants])
     console.print()
     width = table_width(console)
     print_table(console, comparison_table(records, labels, width))
@@ -125,7 +131,7 @@ def _reasons(variants: Sequence[ComparedVariant]) -> dict[tuple[str, str], list[
     return numbers
 
 
-def _labels(overrides: Sequence[Sequence[str]]) -> list[str]:
+def variant_labels(overrides: Sequence[Sequence[str]]) -> list[str]:
     """Return the overrides of each variant, without the overrides that all variants share.
 
     A single variant gets all its overrides except the stage.
@@ -145,7 +151,7 @@ def _seeds_table(groups: Sequence[SeedGroup], metrics: Sequence[str], width: int
     table.add_column("n", justify="right", no_wrap=True)
     for name in shown:
         table.add_column(f"{name}, mean ± sd", justify="right")
-    labels = _labels([group.overrides for group in groups])
+    labels = variant_labels([group.overrides for group in groups])
     for label, group in zip(labels, groups, strict=True):
         cells = (str(group.metrics.get(name, "-")) for name in shown)
         table.add_row(Text(plain(label) or "all variants"), str(group.n), *cells)

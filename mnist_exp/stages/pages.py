@@ -43,7 +43,7 @@ def with_page(context: StageContext, record: Record) -> Record:
 def save_curves(context: StageContext, result: JobResult) -> None:
     """Write the curves of a training run, from which the page is written."""
     # Without the curves, the page shows the figure of the curves.
-    with suppress(OSError, ValueError):
+    with suppress(Exception):
         report_page().save_curves(result.metrics, context.folder)
 
 

@@ -119,6 +119,24 @@ def test_the_comparison_is_saved_with_the_mean_over_seeds(
     with path.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["score"] for row in rows] == ["11.0", "12.0", "111.0", "112.0", "21.0", "22.0"]
+    over_seeds = path.with_name("comparison_over_seeds.csv")
+    with over_seeds.open(encoding="utf-8", newline="") as file:
+        assert [(row["n"], row["score mean"]) for row in csv.DictReader(file)] == [
+            ("2", "11.5"),
+            ("2", "21.5"),
+        ]
+
+
+def test_a_multirun_and_each_variant_have_a_page(
+    compared: tuple[InProcessCli, list[str], Any],
+) -> None:
+    cli, _, done = compared
+    (page,) = cli.outputs.glob("multirun/*/*/report.html")
+    assert str(page.relative_to(cli.folder)) in done.stdout
+    text = page.read_text(encoding="utf-8")
+    assert "4 of 6 variants Completed" in text
+    assert "the weights went away" in text
+    assert len([*cli.outputs.glob("multirun/*/*/*/report.html")]) == 6
 
 
 def test_a_variant_is_a_run_like_any_other(

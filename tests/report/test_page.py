@@ -1,5 +1,6 @@
 """report.html: its order, its safety, its size, and the page in a browser."""
 
+import html
 import json
 import math
 import re
@@ -15,10 +16,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from mnist_exp.config import Stage
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.records import Record
-from mnist_exp.report.page import report_page
+from mnist_exp.report.comparison import ComparedVariant
+from mnist_exp.report.page import report_page, save_curves, write_multirun_report
 from mnist_exp.report.page.content import page_content, train_command
 from mnist_exp.report.page.curves import MAX_POINTS, thinned
-from mnist_exp.report.page.files import RunFiles
+from mnist_exp.report.page.files import JournalReader, RunFiles, run_files
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.journal import Created, Decided, Ended, Entry, Logged, Resumed, Started
 
@@ -151,7 +153,9 @@ def test_a_browser_draws_the_page_without_a_message(
     record, files = sweep(8, 4)
     found = _opened(tmp_path, report_page(record, files), fragment)
     assert f"{trials} of 8 trials" in found.stdout
-    assert found.stdout.count(">Copy overrides</button>") == trials
+    rows = re.findall(r'<tr class="([^"]*)" data-trial', found.stdout)
+    assert len(rows) == 8
+    assert sum("hidden" not in row for row in rows) == trials
     assert "CONSOLE" not in found.stderr
 
 
@@ -191,8 +195,8 @@ def test_a_trial_is_pinned_by_its_button_which_keeps_the_focus(tmp_path: Path) -
     (pressed,) = re.findall(r'<button [^>]*aria-pressed="true"[^>]*>([^<]*)<', found)
     assert pressed == "5 focused"
     # The marks of the trial, which was cut, are crosses.
-    assert '<path class="mark cut pinned"' in found
-    assert '<rect class="bar cut pinned"' in found
+    assert re.search('<path class="mark cut [a-z ]*pinned"', found)
+    assert re.search('<rect class="bar cut [a-z ]*pinned"', found)
 
 
 @pytest.mark.external
@@ -205,6 +209,142 @@ def test_a_browser_draws_a_failed_run_and_an_empty_sweep(tmp_path: Path) -> None
         assert "The run has no value of a metric." in found.stdout.rpartition("<script")[0]
         assert "<title>injected" not in found.stdout
         assert "CONSOLE" not in found.stderr
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_brush_hides_the_other_trials_and_draws_nothing_again(tmp_path: Path) -> None:
+    script = (
+        "const lines = () => [...document.querySelectorAll('#parallel polyline')];"
+        "const before = lines();"
+        "const box = document.querySelector('[data-focus=\"axis rate\"]');"
+        "for (let i = 0; i < 10; i++) box.dispatchEvent("
+        "new KeyboardEvent('keydown', {key: 'ArrowUp'}));"
+        "update();"
+        "document.title = [lines().every((line, i) => line === before[i]),"
+        "lines().filter((line) => !line.matches('.hidden')).length,"
+        "document.querySelectorAll('#table tbody tr:not(.hidden)').length, location.hash].join(' ')"
+    )
+    title = _title(tmp_path, report_page(*sweep(8, 4)), script)
+    # The upper half of the axis has the rates of trials 4 to 7.
+    assert title == "true 4 4 #brush.rate=0.5%7E1"
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_the_pointer_highlights_a_trial_in_all_charts(tmp_path: Path) -> None:
+    script = (
+        "const line = document.querySelector('#curves [data-trial=sweep_3]');"
+        "line.dispatchEvent(new PointerEvent('pointermove', {bubbles: true}));"
+        "document.title = [document.querySelectorAll('svg .hovered').length > 3,"
+        "document.querySelectorAll('tr.hovered').length, section('tip').textContent].join(' ')"
+    )
+    title = _title(tmp_path, report_page(*sweep(8, 4)), script)
+    assert title.startswith("true 1 trial 3: Completed, acc 0.8571")
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_the_table_sorts_by_a_column(tmp_path: Path) -> None:
+    script = (
+        "const button = document.querySelector('[data-focus=\"column 0\"]');"
+        "button.click(); button.click();"
+        "document.title = [...document.querySelectorAll('.pin')].map((one) => one.textContent)"
+    )
+    assert _title(tmp_path, report_page(*sweep(4, 4)), script) == "3,2,1,0"
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_page_shows_the_curves_of_a_training_run_and_that_it_runs(tmp_path: Path) -> None:
+    save_curves(
+        {
+            "acc": [MetricPoint("acc", value) for value in (0.5, math.nan, 0.75)],
+            "loss": [MetricPoint("loss", math.nan)] * 2,
+            "once": [MetricPoint("once", 1)],
+        },
+        tmp_path,
+    )
+    record = Record(Stage.train, "t", JobStatus.RUNNING, "", primary_metric="acc")
+    files = run_files(record, tmp_path, JournalReader())
+    assert files.curves == {"acc": [(1, 0.5), (2, None), (3, 0.75)], "loss": [(1, None), (2, None)]}
+    found = _opened(tmp_path, report_page(record, files))
+    body = found.stdout.rpartition("<script")[0]
+    assert body.count("<polyline") == 1
+    assert "All values are NaN or infinite." in body
+    assert '<p id="progress">This page was written while the job was running.' in body
+    assert "mnist-exp stage=cancel run=t" in body
+    assert "CONSOLE" not in found.stderr
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_the_table_has_the_end_of_the_log_of_a_failed_trial(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text(f"{'x' * 5000}\n\x1b[31mred\x1b[0m\n{HOSTILE}\n")
+    record, _ = sweep(5, 2)
+    trials = [{**trial, "log": str(tmp_path / "log.txt")} for trial in record.trials]
+    record = record.with_changes(trials=trials)
+    files = run_files(record, tmp_path, JournalReader())
+    assert files.log_tails["sweep_4"][1:] == ["red", HOSTILE]
+    assert list(files.log_tails) == ["sweep_4"]
+    found = _opened(tmp_path, report_page(record, files)).stdout.rpartition("<script")[0]
+    assert found.count("end of the log</summary>") == 1
+    assert "red\n&lt;/script&gt;" in found
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+@pytest.mark.parametrize("values", [[], [math.nan], [math.nan, math.nan], [0.5]])
+def test_a_browser_draws_a_sweep_without_values_and_with_one_epoch(
+    tmp_path: Path, values: list[float]
+) -> None:
+    entry = {"name": "s_0", "status": "Canceled", "parameters": {"x": 1}, "why": "canceled"}
+    trials = [{**entry, "best": None, "cut": None}]
+    record = Record(Stage.sweep, "s", JobStatus.CANCELED, "", primary_metric="acc", trials=trials)
+    points = [Logged(point=MetricPoint("acc", value)) for value in values]
+    files = RunFiles([Created(sweep={}), Started(trial=0, at=1), *points])
+    found = _opened(tmp_path, report_page(record.with_changes(goal="maximize"), files))
+    assert "1 of 1 trials" in found.stdout
+    assert "CONSOLE" not in found.stderr
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_the_page_of_a_multirun_has_the_mean_over_seeds(tmp_path: Path) -> None:
+    variants = []
+    for number, accuracy in enumerate((0.5, 0.75, None)):
+        folder = tmp_path / "day" / "time" / str(number)
+        folder.mkdir(parents=True)
+        status = JobStatus.FAILED if accuracy is None else JobStatus.COMPLETED
+        metrics = {} if accuracy is None else {"acc": accuracy}
+        record = Record(Stage.train, f"t{number}", status, "", primary_metric="acc", seed=number)
+        record = record.with_changes(metrics=metrics, why="" if metrics else HOSTILE)
+        save_curves({"acc": [MetricPoint("acc", at / 4) for at in (1, 2)]}, folder)
+        overrides = ["stage=train", "model=small", f"seed={number}"]
+        variants.append(ComparedVariant(number, overrides, record, folder))
+    path = write_multirun_report(variants, tmp_path / "day" / "time")
+    page = path.read_text(encoding="utf-8")
+    found = _opened(tmp_path, page)
+    body = found.stdout.rpartition("<script")[0]
+    assert "<h1>multirun day time</h1>" in body
+    assert "2 of 3 variants Completed" in body
+    assert ">0.625 ± 0.18</td>" in body
+    assert body.count('<tr class="" data-trial="t') == 3
+    assert content(page)["trials"][1]["command"] == "mnist-exp stage=train model=small seed=1"
+    assert content(page)["trials"][1]["parameters"] == {"seed": 1}
+    assert len(re.findall("<polyline", re.search('id="curves".*?</svg>', body, re.DOTALL)[0])) == 3
+    assert "CONSOLE" not in found.stderr
+    alone = write_multirun_report(variants[:1], path.parent).read_text(encoding="utf-8")
+    assert content(alone)["seeds"] == []
+    assert page == write_multirun_report(variants, path.parent).read_text(encoding="utf-8")
+
+
+def _title(folder: Path, page: str, script: str) -> str:
+    """Return the title of a page after another script has run in the page."""
+    page = re.sub("<meta http-equiv[^>]*>", "", page)
+    found = _opened(folder, f"{page}<script>{script}</script>").stdout
+    (title,) = re.findall(r"<head>.*?<title>([^<]*)", found, re.DOTALL)
+    return html.unescape(title)
 
 
 def _opened(folder: Path, page: str, fragment: str = "") -> subprocess.CompletedProcess[str]:

@@ -7,22 +7,31 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from mnist_exp.errors import MnistExpError
 from mnist_exp.records import REPORT_NAME, Record, write_text
+from mnist_exp.report.comparison import ComparedVariant
 from mnist_exp.report.page.content import page_content
 from mnist_exp.report.page.curves import save_curves
 from mnist_exp.report.page.files import NO_FILES, JournalReader, RunFiles, run_files
+from mnist_exp.report.page.multirun import multirun_content
 
-__all__ = ["JournalReader", "page", "report_page", "save_curves", "write_report"]
+__all__ = [
+    "JournalReader",
+    "page",
+    "report_page",
+    "save_curves",
+    "write_multirun_report",
+    "write_report",
+]
 
 _HERE = Path(__file__).parent
 #: The parts of the script, in their order in the page.
-_SCRIPTS = ("trials.js", "charts.js", "table.js", "page.js")
+_SCRIPTS = ("trials.js", "charts.js", "plots.js", "table.js", "answer.js", "page.js")
 
 
 def write_report(record: Record, folder: Path, journal: JournalReader | None = None) -> Path:
@@ -43,6 +52,19 @@ def write_report(record: Record, folder: Path, journal: JournalReader | None = N
         write_text(path, report_page(record, files))
     except (OSError, ValueError) as error:
         raise MnistExpError(f"{path}: the report cannot be written ({error})") from error
+    return path
+
+
+def write_multirun_report(variants: Sequence[ComparedVariant], folder: Path) -> Path:
+    """Write the page of a multirun to its folder, and return the path of the page.
+
+    Args:
+        variants: The variants, at least one.
+        folder: The folder of the multirun.
+    """
+    path = folder / REPORT_NAME
+    name = f"{folder.parent.name} {folder.name}"
+    write_text(path, page(multirun_content(variants, name)))
     return path
 
 

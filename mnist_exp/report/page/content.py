@@ -31,6 +31,7 @@ def page_content(record: Record, files: RunFiles = NO_FILES) -> dict[str, Any]:
     goal = record.goal or str((sweep.get("objective") or {}).get("goal", "")).lower()
     content = {
         "stage": record.stage.value,
+        "noun": "trial",
         "name": record.name,
         "status": record.status.value,
         "is_running": not record.status.is_finished,
@@ -42,6 +43,7 @@ def page_content(record: Record, files: RunFiles = NO_FILES) -> dict[str, Any]:
         "parameters": record.parameters,
         "insights": record.insights,
         "trials": _trials(record, files, goal),
+        "seeds": [],
         "scales": _scales(sweep),
         "curves": files.curves,
         "commands": _commands(record),

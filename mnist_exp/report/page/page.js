@@ -1,4 +1,4 @@
-// The fixed parts of the page, and the parts that change with the filter.
+// The state of the page: the filter, the pinned trial, and the address that keeps both.
 const FILTERS = ["status", "top", "values"];
 const PARTS = {
   parallel: drawParallel,
@@ -7,11 +7,7 @@ const PARTS = {
   table: drawTable,
   timeline: drawTimeline,
 };
-
-function pin(name) {
-  state.pin = state.pin === name ? null : name;
-  draw();
-}
+let isUpdatePlanned = false;
 
 function readFragment() {
   const given = new URLSearchParams(location.hash.slice(1));
@@ -41,109 +37,97 @@ function writeFragment() {
   history.replaceState(null, "", `#${kept}`);
 }
 
+// Draw all trials, for the present choice of the values.
 function draw() {
-  writeFragment();
-  const trials = filtered();
-  section("shown").textContent = `${trials.length} of ${run.trials.length} trials`;
-  // The new elements replace the element with the focus and the table that the user scrolled.
+  // The new elements replace the element with the focus.
   const focus = document.activeElement?.dataset.focus;
-  const left = section("table").querySelector(".scroll")?.scrollLeft ?? 0;
+  elements.clear();
+  for (const axis of [...names, run.metric]) scales.set(axis, scaleOf(axis));
   for (const [id, drawPart] of Object.entries(PARTS)) {
     section(id).replaceChildren(section(id).querySelector("h2"));
-    drawPart(section(id), trials);
+    drawPart(section(id));
     addDownload(id);
   }
-  section("table").querySelector(".scroll").scrollLeft = left;
+  update();
   if (focus) {
     document.querySelector(`[data-focus="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
   }
 }
 
+// Show the trials that the filter selects, and mark the pinned trial.
+function update() {
+  isUpdatePlanned = false;
+  const trials = new Set(filtered());
+  for (const trial of run.trials) {
+    const isHidden = !trials.has(trial), isPinned = trial.name === state.pin;
+    for (const node of elements.get(trial.name) ?? []) {
+      node.classList.toggle("hidden", isHidden);
+      node.classList.toggle("pinned", isPinned);
+    }
+    rows.get(trial.name).querySelector(".pin").setAttribute("aria-pressed", isPinned);
+  }
+  section("shown").textContent = `${trials.size} of ${run.trials.length} ${run.noun}s`;
+  updateBrushes();
+  writeFragment();
+}
+
+// While the pointer moves, update at most once for each picture of the screen.
+function updateSoon() {
+  if (!isUpdatePlanned) requestAnimationFrame(update);
+  isUpdatePlanned = true;
+}
+
+function pin(name) {
+  state.pin = state.pin === name ? null : name;
+  update();
+}
+
+// Highlight a trial in all charts and in the table. Null highlights no trial.
+function hover(name) {
+  if (name === state.hovered) return;
+  for (const one of [state.hovered, name]) {
+    for (const node of elements.get(one) ?? []) node.classList.toggle("hovered", one === name);
+  }
+  state.hovered = name;
+}
+
+// Show the values of the trial under the pointer, beside the pointer.
+function showTip(event) {
+  const trial = byName.get(event.target.closest?.("[data-trial]")?.dataset.trial);
+  const tip = section("tip");
+  hover(trial?.name ?? null);
+  tip.hidden = !trial || !event.target.closest("svg");
+  if (tip.hidden) return;
+  const values = names.map((name) => `${name} ${shown(trial.parameters[name])}`);
+  const result = `${run.noun} ${trial.index}: ${kind(trial)}, ${run.metric} ${shown(best(trial))}`;
+  tip.textContent = [result, ...values, trial.why].filter(Boolean).join("\n");
+  const { offsetWidth: width, offsetHeight: height } = tip;
+  tip.style.left = `${Math.max(0, Math.min(event.clientX + 12, innerWidth - width - 20))}px`;
+  const below = event.clientY + 16;
+  tip.style.top = `${below + height < innerHeight ? below : event.clientY - height - 12}px`;
+}
+
+function click(event) {
+  const name = event.target.closest("[data-trial]")?.dataset.trial;
+  const isSelecting = !getSelection().isCollapsed;
+  if (!name || event.target.closest("details") || isSelecting) return;
+  const button = event.target.closest("button.copy");
+  if (button) copy(byName.get(name).command, button);
+  else pin(name);
+}
+
 function addDownload(id) {
   const charts = section(id).querySelectorAll("svg");
   if (id === "table") addButton(id, "Save CSV", saveCsv);
-  if (charts.length === 1) addButton(id, "Save SVG", () => saveSvg(charts[0], id));
+  charts.forEach((svg, index) => {
+    const name = id === "panels" ? names[index] : id;
+    const text = id === "panels" ? `Save SVG of ${name}` : "Save SVG";
+    addButton(id, text, () => saveSvg(svg, name));
+  });
 }
 
 function addButton(id, text, action) {
   add(section(id), "button", { type: "button" }, text).addEventListener("click", action);
-}
-
-function list(id, rows) {
-  const body = add(add(add(section(id), "div", { class: "scroll" }), "table"), "tbody");
-  for (const [name, value] of rows) {
-    const row = add(body, "tr");
-    add(row, "th", { scope: "row" }, name);
-    add(row, "td", isNumber(value) ? { title: value } : {}, shown(value));
-  }
-}
-
-function drawFacts() {
-  section("state").textContent = [run.status, run.why].filter(Boolean).join(": ");
-  const answer = section("answer");
-  if (run.best) drawBest(answer);
-  else drawValues(answer);
-  for (const warning of run.warnings) add(answer, "p", {}, `Warning: ${warning}`);
-  if (run.log_tail.length) {
-    add(answer, "h3", {}, "Last lines of the log");
-    add(answer, "pre", {}, run.log_tail.join("\n"));
-  }
-  drawSavings();
-  drawImportance();
-  list("config", run.facts);
-  drawJournal();
-  section("best").hidden = !section("best").querySelector("figure");
-}
-
-function drawBest(answer) {
-  const trial = run.trials.find((each) => each.name === run.best.name);
-  add(answer, "p", { class: "big" }, `${run.metric} ${shown(run.best.value)}`);
-  add(answer, "p", {}, `Best trial: ${run.best.name}. ${run.insights.winner || ""}`);
-  list("answer", Object.entries(run.best.parameters));
-  if (!trial) return;
-  add(answer, "p", {}, "This command trains the best trial again:");
-  add(answer, "pre", {}, trial.command);
-}
-
-function drawValues(answer) {
-  const metrics = Object.entries(run.metrics);
-  if (!metrics.length) add(answer, "p", {}, "The run has no value of a metric.");
-  list("answer", [...metrics, ...Object.entries(run.parameters)]);
-}
-
-function drawSavings() {
-  const text = savingsText();
-  section("savings").hidden = !text;
-  add(section("savings"), "p", {}, text);
-  if (run.insights.late) add(section("savings"), "p", { class: "soft" }, run.insights.late);
-}
-
-// Return an empty text if the savings are unknown. Azure ML does not report which trials it cut.
-// Without a cut trial, only a journal shows that early termination cut no trial.
-function savingsText() {
-  if (run.insights.savings) return `Early termination saved ${run.insights.savings}.`;
-  if (cuts.length) return `Early termination cut ${cuts.length} of ${run.trials.length} trials.`;
-  return run.journal.length ? "Early termination cut no trial." : "";
-}
-
-function drawImportance() {
-  const { importance = {}, importance_of: basis } = run.insights;
-  const shares = Object.entries(importance).sort(([, a], [, b]) => b - a);
-  section("importance").hidden = !shares.length;
-  const text = `Share of the influence on ${basis}.`;
-  if (basis) add(section("importance"), "p", { class: "soft" }, text);
-  for (const [name, share] of shares) {
-    add(section("importance"), "p", {}, `${name}: ${Math.round(share * 100)}%`);
-    add(section("importance"), "div", { class: "bar" }).style.width = `${share * 100}%`;
-  }
-}
-
-function drawJournal() {
-  section("journal").hidden = !run.journal.length;
-  const details = add(section("journal"), "details");
-  add(details, "summary", {}, `${run.journal.length} events`);
-  const lines = run.journal.map(([at, text]) => `${at.toFixed(1)} s  ${text}`);
-  add(details, "pre", {}, lines.join("\n"));
 }
 
 function drawFilter() {
@@ -166,24 +150,40 @@ function reset() {
   draw();
 }
 
-function start() {
-  drawFacts();
-  if (!run.trials.length) {
-    const unused = ["savings", "filter", "legend", ...Object.keys(PARTS)];
-    for (const id of unused) section(id).hidden = true;
-    return;
-  }
-  drawFilter();
-  readFragment();
-  draw();
-  form.addEventListener("change", draw);
+function listen() {
+  form.elements.values.addEventListener("change", draw);
+  form.addEventListener("change", update);
   form.addEventListener("submit", (event) => event.preventDefault());
   // The browser resets the lists after this event.
   form.addEventListener("reset", () => setTimeout(reset));
+  narrow.addEventListener("change", draw);
+  document.querySelector("main").addEventListener("click", click);
+  document.addEventListener("pointermove", showTip);
+  document.addEventListener("focusin", (event) =>
+    hover(event.target.closest("[data-trial]")?.dataset.trial ?? null));
   window.addEventListener("hashchange", () => {
     readFragment();
     draw();
   });
+}
+
+function start() {
+  drawFacts();
+  if (run.trials.length) {
+    drawFilter();
+    // Only a journal has the times of the trials.
+    section("timeline").hidden = run.noun !== "trial";
+    readFragment();
+    draw();
+    listen();
+    return;
+  }
+  const unused = ["savings", "filter", "legend", ...Object.keys(PARTS)];
+  for (const id of unused) section(id).hidden = true;
+  if (Object.keys(run.curves).length) {
+    section("curves").hidden = false;
+    drawSeries(section("curves"));
+  }
 }
 
 start();
