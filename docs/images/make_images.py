@@ -1,14 +1,14 @@
 """Make the images of the README from a real sweep.
 
 `make images` runs this script. The package pyte, a terminal emulator, turns the output of the
-command into the text and colors that a user sees.
+command into the text and colors that a user sees. The browser Chromium, which must be installed,
+draws the page of the sweep.
 """
 
 import fcntl
 import io
 import os
 import pty
-import shutil
 import struct
 import subprocess
 import sys
@@ -24,14 +24,16 @@ from rich.text import Text
 IMAGES = Path(__file__).parent
 COMMAND = ["mnist-exp", "stage=sweep"]
 COLUMNS, LINES = 100, 300
+#: Width and height of the picture of the page, in pixels.
+PAGE_SIZE = (1100, 1175)
 
 
 def main() -> None:
-    """Run a sweep on a terminal. Save its output as SVG, and its figure as PNG."""
+    """Run a sweep on a terminal. Save its output as SVG, and the top of its page as PNG."""
     with tempfile.TemporaryDirectory() as folder:
         screen = terminal_after(COMMAND, Path(folder))
-        (figure,) = Path(folder).glob("outputs/runs/*/*/figures/sweep.png")
-        shutil.copyfile(figure, IMAGES / "sweep.png")
+        (page,) = Path(folder).glob("outputs/runs/*/*/report.html")
+        save_picture(page, IMAGES / "report.png")
     save_svg(screen, IMAGES / "terminal.svg")
 
 
@@ -56,6 +58,15 @@ def terminal_after(command: list[str], folder: Path) -> pyte.Screen:
     if process.wait() != 0:
         sys.exit(f"{' '.join(command)}: exit code {process.returncode}")
     return screen
+
+
+def save_picture(page: Path, path: Path) -> None:
+    """Write the top of a page as PNG."""
+    size = "--window-size={},{}".format(*PAGE_SIZE)
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", size]
+    profile = f"--user-data-dir={page.parent}/browser"
+    command = ["chromium", *flags, profile, f"--screenshot={path}", page.as_uri()]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def save_svg(screen: pyte.Screen, path: Path) -> None:
