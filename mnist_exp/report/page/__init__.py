@@ -1,6 +1,10 @@
 """report.html: a page with the results of a training run, a sweep or a multirun, in one file.
 
 The page loads nothing from a network. The same record and files give the same bytes.
+
+To add a part to the page, add its values to `content.py`, a section to `page.html`, and a function
+that draws the section to `answer.js`. If the filter changes the section, call the function in
+`PARTS` of `page.js`.
 """
 
 import base64
