@@ -245,6 +245,38 @@ def test_the_pointer_highlights_a_trial_in_all_charts(tmp_path: Path) -> None:
 
 @pytest.mark.external
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+@pytest.mark.parametrize("width", [390, 1400])
+def test_a_page_has_no_sideways_scroll(tmp_path: Path, width: int) -> None:
+    record, files = sweep(8, 4)
+    long = {"name": "sweep_" * 20, "log_tail": ["word" * 100]}
+    page = re.sub("<meta http-equiv[^>]*>", "", report_page(record.with_changes(**long), files))
+    # A window of the browser cannot be as narrow as a telephone, but a frame can.
+    frame = f'<iframe width="{width}" height="800" srcdoc="{html.escape(page)}"></iframe>'
+    script = (
+        "const frame = document.querySelector('iframe');"
+        "frame.onload = () => { const page = frame.contentDocument.scrollingElement;"
+        "document.title = [page.scrollWidth <= page.clientWidth, page.clientWidth > 300]; }"
+    )
+    found = _opened(tmp_path, f"<head><title></title></head>{frame}<script>{script}</script>")
+    assert "<title>true,true</title>" in found.stdout
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_the_keyboard_reaches_each_control(tmp_path: Path) -> None:
+    script = (
+        "const focusable = [...document.querySelectorAll('form *, button, summary, [tabindex]')]"
+        ".filter((one) => one.tabIndex >= 0 && !one.closest('[hidden]'));"
+        "const labels = focusable.map((one) => one.ariaLabel || one.labels?.[0]?.textContent ||"
+        " one.textContent);"
+        "document.title = [focusable.length > 30, labels.every((name) => name.trim()),"
+        "document.querySelectorAll('[onclick]').length].join(' ')"
+    )
+    assert _title(tmp_path, report_page(*sweep(8, 4)), script) == "true true 0"
+
+
+@pytest.mark.external
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
 def test_the_table_sorts_by_a_column(tmp_path: Path) -> None:
     script = (
         "const button = document.querySelector('[data-focus=\"column 0\"]');"

@@ -111,7 +111,7 @@ function click(event) {
   const name = event.target.closest("[data-trial]")?.dataset.trial;
   const isSelecting = !getSelection().isCollapsed;
   if (!name || event.target.closest("details") || isSelecting) return;
-  const button = event.target.closest("button.copy");
+  const button = event.target.closest(".copy button");
   if (button) copy(byName.get(name).command, button);
   else pin(name);
 }

@@ -25,7 +25,7 @@ function drawTable(place) {
   const styles = new Map(columns.map((column) => [column, classOf(column)]));
   const [first, ...others] = columns;
   addHeader(head, first, "", body);
-  add(head, "th", { scope: "col" }, "command");
+  add(head, "th", { scope: "col", class: "copy" }, "command");
   for (const column of others) addHeader(head, column, styles.get(column), body);
   for (const trial of run.trials) rows.set(trial.name, addRow(body, trial, styles));
   sortTable(head, body);
@@ -71,7 +71,8 @@ function addHeader(head, column, style, body) {
 function addRow(body, trial, styles) {
   const row = register(add(body, "tr", { class: isBest(trial) ? "best" : "" }), trial);
   addPinButton(add(row, "th", { scope: "row" }), trial);
-  add(add(row, "td"), "button", { type: "button", class: "copy" }, "Copy overrides");
+  const cell = add(row, "td", { class: "copy" });
+  add(cell, "button", { type: "button" }, "Copy overrides");
   for (const column of columns.slice(1)) addCell(row, styles.get(column), column[1](trial));
   if (trial.log_tail?.length) addLog(row, trial);
   return row;
