@@ -76,7 +76,16 @@ class NotFoundError(MnistExpError):
 
 
 class EndpointError(MnistExpError):
-    """An endpoint that answered with an error, or did not answer."""
+    """An endpoint that answered with an error, or did not answer.
+
+    Args:
+        message: A description of the failure.
+        status: The HTTP status of the answer; None if there was no answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class RefusedError(MnistExpError):

@@ -2,6 +2,8 @@
 
 Azure ML's server calls `init()` once, and `run(raw_data)` for each request. A request is
 `{"data": [[784 pixels from 0 to 255], ...]}`. The answer is a list of digits, such as `[7, 2]`.
+With `"probabilities": true` in the request, the answer is an object with `digits` and
+`probabilities`. The probabilities of a row are ten numbers, for the digits 0 to 9.
 
 For a dense network, the trainer also saves the weights in a NumPy file beside the SavedModel. This
 script computes the answers from these weights with NumPy. For any other network, the script imports
@@ -16,8 +18,9 @@ https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoint
 
 import os
 from pathlib import Path
+from typing import Any
 
-from digits.scoring import Network, load_network, pixels_of
+from digits.scoring import Network, load_network, read_request
 
 
 class _Model:
@@ -35,17 +38,21 @@ def init() -> None:
     _Model.network = load_network(Path(os.environ["AZUREML_MODEL_DIR"]))
 
 
-def run(raw_data: str | bytes) -> list[int]:
+def run(raw_data: str | bytes) -> list[int] | dict[str, Any]:
     """Return the answer to a request.
 
     Args:
         raw_data: The body of the request.
 
     Returns:
-        A digit for each row of pixels.
+        A digit for each row of pixels; with the probabilities if the request asks for them.
 
     Raises:
         BadRequestError: The body is not JSON, or does not contain rows of pixels.
     """
-    answers: list[int] = _Model.network(pixels_of(raw_data)).argmax(axis=1).tolist()
-    return answers
+    request, network = read_request(raw_data), _Model.network
+    scores = network.scores(request.pixels)
+    digits: list[int] = scores.argmax(axis=1).tolist()
+    if not request.wants_probabilities:
+        return digits
+    return {"digits": digits, "probabilities": network.probabilities(scores).tolist()}

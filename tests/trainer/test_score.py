@@ -67,3 +67,17 @@ def test_a_folder_without_a_model_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("AZUREML_MODEL_DIR", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=f"no model in {tmp_path}"):
         score.init()
+
+
+def test_the_answer_has_probabilities_if_the_request_asks_for_them(tmp_path, monkeypatch):
+    write_dense(tmp_path)
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(tmp_path))
+    score.init()
+    rows = [[digit, *ROW[1:]] for digit in (7, 0)]
+    answer = score.run(json.dumps({"data": rows, "probabilities": True}))
+    assert answer["digits"] == [7, 0]
+    for digit, row in zip(answer["digits"], answer["probabilities"], strict=True):
+        assert len(row) == 10
+        assert sum(row) == pytest.approx(1)
+        assert max(row) == row[digit]
+    assert score.run(json.dumps({"data": rows, "probabilities": False})) == [7, 0]

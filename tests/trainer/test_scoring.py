@@ -17,13 +17,13 @@ def body(*rows) -> str:
 
 
 def test_whole_and_broken_numbers_are_pixels():
-    assert scoring.pixels_of(body(ROW, row(255))).tolist() == [ROW, row(255)]
-    assert scoring.pixels_of(body(row(0.5), row(7)))[:, -1].tolist() == [0.5, 7.0]
-    assert scoring.pixels_of(body(row(1e-3)))[0, -1] == np.float32(1e-3)
+    assert scoring.read_request(body(ROW, row(255))).pixels.tolist() == [ROW, row(255)]
+    assert scoring.read_request(body(row(0.5), row(7))).pixels[:, -1].tolist() == [0.5, 7.0]
+    assert scoring.read_request(body(row(1e-3))).pixels[0, -1] == np.float32(1e-3)
 
 
 def test_bytes_are_read_as_text_is():
-    assert scoring.pixels_of(body(row(3)).encode()).tolist() == [row(3)]
+    assert scoring.read_request(body(row(3)).encode()).pixels.tolist() == [row(3)]
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_bytes_are_read_as_text_is():
         ("", "must be JSON"),
         ("no json", "must be JSON"),
         ("[" * 100_000, "must be JSON"),
-        ("[[1]]", 'object with only the key "data", got list'),
-        ('{"rows": []}', r'only the key "data", got the keys \[\'rows\'\]'),
+        ("[[1]]", 'object with the key "data", and .* got list'),
+        ('{"rows": []}', r'the key "data", and .* got the keys \[\'rows\'\]'),
         ('{"data": [], "more": 1}', r"got the keys \['data', 'more'\]"),
         ('{"data": []}', "one or more rows, got an empty list"),
         ('{"data": 7}', "must be a list of one or more rows, got int"),
@@ -61,5 +61,23 @@ def test_a_bad_request_is_an_error_of_one_line(request_body, fault, reader, monk
     if reader == "json":
         monkeypatch.setattr(scoring, "_loads", json.loads)
     with pytest.raises(scoring.BadRequestError, match=fault) as caught:
-        scoring.pixels_of(request_body)
+        scoring.read_request(request_body)
     assert "\n" not in str(caught.value)
+
+
+def test_probabilities_are_asked_for_by_a_key():
+    assert not scoring.read_request(body(ROW)).wants_probabilities
+    assert scoring.read_request(
+        json.dumps({"data": [ROW], "probabilities": True})
+    ).wants_probabilities
+    with pytest.raises(
+        scoring.BadRequestError, match='"probabilities" must be true or false, got 1'
+    ):
+        scoring.read_request(json.dumps({"data": [ROW], "probabilities": 1}))
+
+
+def test_logits_become_probabilities():
+    logits = np.array([[0, np.log(3)], [1000, 0]], np.float32)
+    network = scoring.Network(lambda pixels: logits, has_logits=True)
+    assert network.probabilities(logits).tolist() == [pytest.approx([0.25, 0.75]), [1, 0]]
+    assert scoring.Network(network.scores, has_logits=False).probabilities(logits) is logits

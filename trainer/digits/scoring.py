@@ -7,6 +7,7 @@ inference image contains neither TensorFlow nor Keras.
 import importlib.util
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,45 @@ _BRIGHTEST = 255
 _DENSE_WEIGHTS = Path("assets.extra", "dense.npz")
 
 Floats = npt.NDArray[np.float32]
-#: A function from pixels (rows, 784) to scores (rows, 10). The digit with the highest score is the
-#: prediction.
-Network = Callable[[Floats], Floats]
+#: The keys of a request.
+_KEYS = {"data", "probabilities"}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that scores images.
+
+    Attributes:
+        scores: A function from pixels (rows, 784) to scores (rows, 10). The digit with the highest
+            score is the prediction.
+        has_logits: Whether the scores are logits. Otherwise the scores are probabilities.
+    """
+
+    scores: Callable[[Floats], Floats]
+    has_logits: bool
+
+    def probabilities(self, scores: Floats) -> Floats:
+        """Return the probabilities (rows, 10) that belong to scores."""
+        if not self.has_logits:
+            return scores
+        # Without this subtraction, `exp` could be infinite. The result is the same.
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares: Floats = powers / powers.sum(axis=1, keepdims=True)
+        return shares
+
+
+@dataclass(frozen=True)
+class Request:
+    """The content of a request.
+
+    Attributes:
+        pixels: (rows, 784) pixels from 0 to 255.
+        wants_probabilities: Whether the answer contains the probabilities of the ten digits.
+    """
+
+    pixels: Floats
+    wants_probabilities: bool
+
 
 _loads: Callable[[Any], Any] = json.loads
 if importlib.util.find_spec("orjson"):
@@ -51,11 +88,8 @@ def load_network(root: Path) -> Network:
     raise FileNotFoundError(f"no model in {root} or in {root}/model")
 
 
-def pixels_of(raw_data: str | bytes) -> Floats:
+def read_request(raw_data: str | bytes) -> Request:
     """Read and check a request's body.
-
-    Returns:
-        (rows, 784) pixels from 0 to 255.
 
     Raises:
         BadRequestError: The body is not JSON, or does not contain rows of pixels.
@@ -64,12 +98,21 @@ def pixels_of(raw_data: str | bytes) -> Floats:
         body = _loads(raw_data)
     except (ValueError, TypeError, RecursionError) as error:
         raise BadRequestError(f"the request must be JSON: {error}") from error
-    if not isinstance(body, dict) or body.keys() != {"data"}:
+    if not isinstance(body, dict) or "data" not in body or body.keys() - _KEYS:
         found = f"the keys {sorted(body)}" if isinstance(body, dict) else type(body).__name__
         raise BadRequestError(
-            f'the request must be an object with only the key "data", got {found}'
+            'the request must be an object with the key "data", and optionally the key '
+            f'"probabilities", got {found}'
         )
-    rows = body["data"]
+    wanted = body.get("probabilities", False)
+    if not isinstance(wanted, bool):
+        raise BadRequestError(
+            f'"probabilities" must be true or false, got {json.dumps(wanted)[:40]}'
+        )
+    return Request(_pixels(raw_data, body["data"]), wanted)
+
+
+def _pixels(raw_data: str | bytes, rows: Any) -> Floats:
     _check_shape(rows)
     # A pixel must not be true or false. Python treats these two values as the numbers 1 and 0, so
     # only a check of the types finds them. This check is slow, but is needed only if the body
@@ -147,7 +190,7 @@ def _dense_network(file: Path) -> Network:
                 np.maximum(values, 0, out=values)
         return values
 
-    return network
+    return Network(network, has_logits=True)
 
 
 def _saved_network(folder: Path) -> Network:
@@ -167,4 +210,4 @@ def _saved_network(folder: Path) -> Network:
     # Keep a reference to the model. Without this reference, Python would delete the variables that
     # the function uses.
     network.model = loaded  # type: ignore[attr-defined]
-    return network
+    return Network(network, has_logits=False)

@@ -87,4 +87,4 @@ def _endpoint_error(where: str, error: HttpResponseError) -> EndpointError:
     reason = headers.get("ms-azureml-model-error-reason")
     inner = f" ({headers.get('ms-azureml-model-error-statuscode')}, {reason})" if reason else ""
     meaning = _MEANINGS.get(status) or error_text(error)
-    return EndpointError(f"{where}: answered {status}{inner}: {meaning}")
+    return EndpointError(f"{where}: answered {status}{inner}: {meaning}", status)

@@ -34,6 +34,7 @@ class _ResponseError(Exception):
 
     def __init__(self, status: int, message: str, request_id: str, deployment: str) -> None:
         super().__init__(f"{status}: {message}")
+        self.status = status
         self.request_id = request_id
         self.deployment = deployment
 
@@ -116,7 +117,7 @@ def _score(
     try:
         return _send(request)
     except _ResponseError as error:
-        raise EndpointError(_explained(folder, saved.name, error)) from error
+        raise EndpointError(_explained(folder, saved.name, error), error.status) from error
 
 
 def _key(folder: EndpointFolder, saved: EndpointState) -> str:
