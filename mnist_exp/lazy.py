@@ -83,8 +83,15 @@ def insights() -> ModuleType:
 
 
 def report_page() -> ModuleType:
-    """Return `mnist_exp.report.page`, which only `stage=report` needs."""
+    """Return `mnist_exp.report.page`, which only jobs and `stage=report` need."""
     from mnist_exp.report import page as module
+
+    return module
+
+
+def drawing() -> ModuleType:
+    """Return `mnist_exp.drawing`, which imports uvicorn and starlette."""
+    from mnist_exp import drawing as module
 
     return module
 

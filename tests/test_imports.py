@@ -115,10 +115,12 @@ MAY_IMPORT = {
         "templates",
         "traffic",
     },
+    "drawing": {"errors"},
     "lazy": {
         "config",
         "errors",
         "datasets",
+        "drawing",
         "report",
         "workspaces.base",
         "workspaces.local",
@@ -236,7 +238,8 @@ LIBRARIES = {
     "tensorflow": {"trainer"},
     "uv": {"mnist_exp.workspaces.local.environments"},
     "uvloop": {"mnist_exp.serving"},
-    "uvicorn": {"mnist_exp.workspaces.local.tracking.server_process"},
+    "starlette": {"mnist_exp.drawing"},
+    "uvicorn": {"mnist_exp.drawing", "mnist_exp.workspaces.local.tracking.server_process"},
     "yaml": {
         "mnist_exp.cli",
         "mnist_exp.software",

@@ -10,7 +10,12 @@ from mnist_exp.checks.arguments import argument_warnings
 from mnist_exp.checks.azure import azure_warnings, environment_warning, size_warning
 from mnist_exp.checks.code import code_faults, code_warnings, command_faults
 from mnist_exp.checks.endpoint import deployment_faults, endpoint_faults
-from mnist_exp.checks.general import general_faults, multirun_faults, runs_faults
+from mnist_exp.checks.general import (
+    general_faults,
+    multirun_faults,
+    page_faults,
+    runs_faults,
+)
 from mnist_exp.checks.job import job_faults, registration_faults
 from mnist_exp.checks.local import local_faults, local_warnings
 from mnist_exp.checks.model import model_faults
@@ -43,6 +48,8 @@ def faults(config: Experiment) -> list[str]:
         found += [*data_faults(config), *model_faults(config), *job_faults(config)]
         found += code_faults(config, "job.script", config.job.code, config.job.script)
         found += command_faults(config)
+    if stage is Stage.page:
+        found += page_faults(config.page)
     if stage in (Stage.runs, Stage.prune):
         found += runs_faults(config.runs)
     if stage.sweeps:

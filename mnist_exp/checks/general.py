@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_exp.config import ExperimentConfig, RunsConfig, Stage, WorkspaceType
+from mnist_exp.config import ExperimentConfig, PageConfig, RunsConfig, Stage, WorkspaceType
 from mnist_exp.specs import parse_model_name
 from mnist_exp.status import JobStatus
 
@@ -13,6 +13,8 @@ from mnist_exp.status import JobStatus
 SEEDS = range(2**31)
 SEED_RULE = f"from {SEEDS[0]} to {SEEDS[-1]}"
 
+#: Maximum number of minutes without use after which the page ends: a day.
+_MOST_MINUTES = 24 * 60
 #: Stages that do not use the record of an earlier run.
 _STAGES_WITHOUT_RUN = (Stage.compute, Stage.runs, Stage.prune, Stage.doctor, Stage.all)
 
@@ -42,6 +44,17 @@ def multirun_faults(config: ExperimentConfig) -> Iterator[str]:
         yield (
             f"max_concurrent_variants: must be at least 1, got {most}; null means the number of "
             "cores"
+        )
+
+
+def page_faults(page: PageConfig) -> Iterator[str]:
+    """Yield faults of the keys of `stage=page`."""
+    if page.port is not None and not 1024 <= page.port <= 65535:
+        yield f"page.port: must be from 1024 to 65535, got {page.port}; null chooses a free port"
+    if not 0 < page.idle_minutes <= _MOST_MINUTES:
+        yield (
+            f"page.idle_minutes: must be above 0 and at most {_MOST_MINUTES}, "
+            f"got {page.idle_minutes:g}"
         )
 
 

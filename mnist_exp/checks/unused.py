@@ -35,6 +35,7 @@ _READ: dict[Stage, tuple[str, ...]] = {
         "endpoint.request_file",
         "endpoint.samples",
     ),
+    Stage.page: ("page", "data", "seed", "endpoint.name", "endpoint.invoke_deployment"),
     Stage.status: ("endpoint.name",),
     Stage.logs: ("endpoint.name", "endpoint.log_lines", "endpoint.deployment.name"),
     Stage.cancel: (),

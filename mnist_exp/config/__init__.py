@@ -16,6 +16,7 @@ from mnist_exp.config.changes import COMMAND_KEYS, changes
 from mnist_exp.config.endpoints import (
     DeploymentConfig,
     EndpointConfig,
+    PageConfig,
     ProbeConfig,
     RequestSettingsConfig,
     RolloutConfig,
@@ -83,6 +84,7 @@ __all__ = [
     "ObjectiveConfig",
     "Optimizer",
     "OutputFormat",
+    "PageConfig",
     "ProbeConfig",
     "PruneConfig",
     "RegistrationConfig",
@@ -102,8 +104,8 @@ __all__ = [
 class ExperimentConfig:
     """The whole config of an experiment, composed from `conf/config.yaml`."""
 
-    # compute, train, sweep, register, deploy, invoke, status, logs, cancel, runs, compare, report,
-    # prune, cleanup, doctor or all.
+    # compute, train, sweep, register, deploy, invoke, page, status, logs, cancel, runs, compare,
+    # report, prune, cleanup, doctor or all.
     stage: Stage = MISSING
     # true prints the objects that the command would create, as Azure ML's YAML. The command then
     # creates no objects.
@@ -139,3 +141,4 @@ class ExperimentConfig:
     endpoint: EndpointConfig = field(default_factory=EndpointConfig)
     runs: RunsConfig = field(default_factory=RunsConfig)
     prune: PruneConfig = field(default_factory=PruneConfig)
+    page: PageConfig = field(default_factory=PageConfig)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 #: Config keys that do not influence the results of a stage.
 COMMAND_KEYS = (
     *("stage", "run", "resume", "outputs_dir", "wait", "dry_run"),
-    *("runs", "prune", "figure_format", "max_concurrent_variants"),
+    *("runs", "prune", "page", "figure_format", "max_concurrent_variants"),
 )
 
 

@@ -118,3 +118,13 @@ class EndpointConfig:
     port: int | None = None
     # Number of lines of each log that stage=logs prints.
     log_lines: int = 50
+
+
+@dataclass
+class PageConfig:
+    """The page on which the user draws digits, in `stage=page`."""
+
+    # Port of the page on 127.0.0.1; null chooses a free port.
+    port: int | None = None
+    # Minutes after which stage=page ends if nobody uses the page.
+    idle_minutes: float = 30

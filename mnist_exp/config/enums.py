@@ -20,6 +20,7 @@ class Stage(StrEnum):
     register = "register"
     deploy = "deploy"
     invoke = "invoke"
+    page = "page"
     status = "status"
     logs = "logs"
     cancel = "cancel"
@@ -54,13 +55,15 @@ class Stage(StrEnum):
     @property
     def uses_endpoint(self) -> bool:
         """Whether the stage deploys, calls, inspects or deletes an endpoint."""
-        return self.deploys or self in (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
+        return self.deploys or self in (
+            *(Stage.invoke, Stage.page, Stage.status, Stage.logs, Stage.cleanup),
+        )
 
     @property
     def is_recorded(self) -> bool:
         """Whether the stage has a run folder with a record. The other stages only print results."""
         return self not in (
-            *(Stage.status, Stage.logs, Stage.cancel),
+            *(Stage.page, Stage.status, Stage.logs, Stage.cancel),
             *(Stage.runs, Stage.compare, Stage.report, Stage.prune, Stage.doctor),
         )
 

@@ -10,6 +10,7 @@ from mnist_exp.stages.deploy import DeployStage
 from mnist_exp.stages.doctor import DoctorStage
 from mnist_exp.stages.inspection import LogsStage, StatusStage
 from mnist_exp.stages.invoke import InvokeStage
+from mnist_exp.stages.page import PageStage
 from mnist_exp.stages.prune import PruneStage
 from mnist_exp.stages.recording import run_stage
 from mnist_exp.stages.register import RegisterStage
@@ -29,6 +30,7 @@ RUNNERS: dict[Stage, type[StageRunner]] = {
         RegisterStage,
         DeployStage,
         InvokeStage,
+        PageStage,
         StatusStage,
         LogsStage,
         CancelStage,

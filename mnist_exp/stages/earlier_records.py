@@ -22,7 +22,7 @@ from mnist_exp.sweeps.fields import did_you_mean
 #: The config key that names a deployment, except in stage=invoke.
 _DEPLOYMENT_KEY = "endpoint.deployment.name"
 #: Stages in which `run=` names an endpoint.
-_CALLING_STAGES = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
+_CALLING_STAGES = (Stage.invoke, Stage.page, Stage.status, Stage.logs, Stage.cleanup)
 #: Stages that can use an endpoint whose deployment failed.
 _INSPECTING_STAGES = (Stage.status, Stage.logs, Stage.cleanup, Stage.all)
 
