@@ -1,7 +1,8 @@
 """The variants of a multirun: run the training jobs that wait, and compare all variants."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from mnist_exp.lazy import report_page
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.report.comparison import ComparedVariant
 from mnist_exp.report.comparison_files import save_comparison
+from mnist_exp.stages.pages import EVERY_S
 from mnist_exp.stages.train import TrainStage
 from mnist_exp.stages.variants import WaitingVariant, run_variants
 from mnist_exp.status import JobStatus
@@ -65,6 +67,8 @@ class Variants:
     def __init__(self) -> None:
         self._variants: dict[int, _Variant] = {}
         self._waiting: dict[int, Prepared] = {}
+        #: The earliest time of the next page of the running multirun, on the monotonic clock.
+        self._next_page = 0.0
         #: All runs in one outputs folder use one workspace. The functions return these workspaces.
         self._openers: dict[tuple[str, str, str | None], Callable[[], Workspace]] = {}
 
@@ -97,6 +101,7 @@ class Variants:
         """
         variant = self._variants[number]
         variant.record = record or _failed(variant, why)
+        self._update_page()
 
     def run_waiting(self) -> Outcome:
         """Run the variants that wait. Return the exit code, and whether the user pressed Ctrl-C."""
@@ -122,6 +127,7 @@ class Variants:
             with report_errors(f"canceled: {variant.record.name}") as outcome:
                 variant.end(result)
             self._variants[variant.number].record = variant.record
+            self._update_page()
             # The user may have canceled only this variant.
             worst.exit_code = max(worst.exit_code, min(outcome.exit_code, 1))
 
@@ -142,7 +148,8 @@ class Variants:
             for prepared in self._waiting.values():
                 # The user pressed Ctrl-C before these variants were run.
                 prepared.opened.close()
-            if compared := list(self._compared()):
+            if compared := list(self._compared(BY_THE_USER, JobStatus.CANCELED)):
+                # A variant without a record was waiting when the user pressed Ctrl-C.
                 files = [*save_comparison(compared, multirun_folder()), *_report(compared)]
                 RichDisplay().comparison(compared, files)
             for variant in self._variants.values():
@@ -151,11 +158,26 @@ class Variants:
             delete_empty_multirun()
         return outcome
 
-    def _compared(self) -> Iterator[ComparedVariant]:
+    def _update_page(self) -> None:
+        """Write the page of the running multirun, if the last page is old enough."""
+        if time.monotonic() < self._next_page:
+            return
+        # The end of the multirun reports an error.
+        with suppress(Exception):
+            compared = list(self._compared("", JobStatus.NOT_STARTED))
+            report_page().write_multirun_report(compared, multirun_folder(), is_running=True)
+        self._next_page = time.monotonic() + EVERY_S
+
+    def _compared(self, why: str, status: JobStatus) -> Iterator[ComparedVariant]:
+        """Yield the variants that have records.
+
+        Args:
+            why: Why a variant has no result, if it saved no record.
+            status: The status of such a variant.
+        """
         recorded = (item for item in sorted(self._variants.items()) if item[1].is_recorded)
         for number, variant in recorded:
-            # A variant without a record was waiting when the user pressed Ctrl-C.
-            record = variant.record or _failed(variant, BY_THE_USER, JobStatus.CANCELED)
+            record = variant.record or _failed(variant, why, status)
             folder = Path(variant.hydra_config.runtime.output_dir)
             yield ComparedVariant(number, variant.overrides, record, folder)
 

@@ -210,8 +210,11 @@ def test_the_variants_of_a_killed_multirun_resume_by_name(make_folder: MakeFolde
     cli, arguments = make_folder("killed")
     with waiting_multirun(cli, arguments) as process:
         children = psutil.Process(process.pid).children(recursive=True)
+        eventually(lambda: any(cli.outputs.glob("multirun/*/*/report.html")), PATIENCE_S)
         process.kill()
         process.communicate()
+    (page,) = cli.outputs.glob("multirun/*/*/report.html")
+    assert '"status":"1 of 4 variants Completed","is_running":true' in page.read_text("utf-8")
     before = cli.records("train")
     statuses = [record["status"] for record in before]
     assert statuses == ["Completed", "Running", "Running", "NotStarted"]

@@ -59,16 +59,19 @@ def write_report(record: Record, folder: Path, journal: JournalReader | None = N
     return path
 
 
-def write_multirun_report(variants: Sequence[ComparedVariant], folder: Path) -> Path:
+def write_multirun_report(
+    variants: Sequence[ComparedVariant], folder: Path, *, is_running: bool = False
+) -> Path:
     """Write the page of a multirun to its folder, and return the path of the page.
 
     Args:
         variants: The variants, at least one.
         folder: The folder of the multirun.
+        is_running: Whether some variants have not ended.
     """
     path = folder / REPORT_NAME
     name = f"{folder.parent.name} {folder.name}"
-    write_text(path, page(multirun_content(variants, name)))
+    write_text(path, page(multirun_content(variants, name, is_running=is_running)))
     return path
 
 

@@ -28,8 +28,9 @@ function drawAnswer(answer) {
   if (run.best) drawBest(answer);
   else if (run.seeds.length) drawSeeds(answer);
   else if (!run.trials.length || Object.keys(run.metrics).length) drawValues(answer);
+  const words = { status: "See its state", logs: "Follow its log", cancel: "Cancel it" };
   for (const [stage, command] of Object.entries(run.commands)) {
-    addCommand(answer, stage === "next" ? "Next" : `To ${stage} the job`, command);
+    addCommand(answer, words[stage] ?? "Next", command);
   }
   for (const warning of run.warnings) add(answer, "p", {}, `Warning: ${warning}`);
   if (run.log_tail.length) {
@@ -39,8 +40,7 @@ function drawAnswer(answer) {
 }
 
 function addCommand(place, text, command) {
-  const words = { cancel: "To cancel the job", logs: "To follow its log", status: "To see its state" };
-  add(place, "p", {}, `${words[text] ?? text}:`);
+  add(place, "p", {}, `${text}:`);
   add(place, "pre", {}, command);
 }
 
@@ -48,7 +48,8 @@ function drawBest(answer) {
   const trial = byName.get(run.best.name);
   add(answer, "p", { class: "big" }, `${run.metric} ${shown(run.best.value)}`);
   const label = trial ? `trial ${trial.index}, ${run.best.name}` : run.best.name;
-  add(answer, "p", {}, `Best trial: ${label}. ${run.insights.winner || ""}`);
+  const words = run.is_running ? "Best trial so far" : "Best trial";
+  add(answer, "p", {}, `${words}: ${label}. ${run.insights.winner || ""}`);
   list("answer", Object.entries(run.best.parameters));
   if (trial) addCommand(answer, "This command trains the best trial again", trial.command);
 }

@@ -13,12 +13,15 @@ from mnist_exp.report.page.curves import Curve, saved_curves
 from mnist_exp.status import JobStatus
 
 
-def multirun_content(variants: Sequence[ComparedVariant], name: str) -> dict[str, Any]:
+def multirun_content(
+    variants: Sequence[ComparedVariant], name: str, *, is_running: bool = False
+) -> dict[str, Any]:
     """Return the data that the script of the page reads.
 
     Args:
-        variants: The variants, at least one.
+        variants: The variants that have records, at least one.
         name: The name of the multirun.
+        is_running: Whether some variants have not ended.
     """
     records = [variant.record for variant in variants]
     groups = seed_groups(variants)
@@ -31,7 +34,7 @@ def multirun_content(variants: Sequence[ComparedVariant], name: str) -> dict[str
         "noun": "variant",
         "name": name,
         "status": f"{completed} of {len(records)} variants Completed",
-        "is_running": False,
+        "is_running": is_running,
         "why": "",
         "metric": metric,
         "goal": goal,
