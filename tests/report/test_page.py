@@ -220,7 +220,7 @@ def test_a_brush_hides_the_other_trials_and_draws_nothing_again(tmp_path: Path) 
         "const box = document.querySelector('[data-focus=\"axis rate\"]');"
         "for (let i = 0; i < 10; i++) box.dispatchEvent("
         "new KeyboardEvent('keydown', {key: 'ArrowUp'}));"
-        "update();"
+        "update(); writeFragment();"
         "document.title = [lines().every((line, i) => line === before[i]),"
         "lines().filter((line) => !line.matches('.hidden')).length,"
         "document.querySelectorAll('#table tbody tr:not(.hidden)').length, location.hash].join(' ')"

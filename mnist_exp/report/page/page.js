@@ -8,6 +8,9 @@ const PARTS = {
   timeline: drawTimeline,
 };
 let isUpdatePlanned = false;
+let fragmentTimer = 0;
+// Name of a trial -> how the trial looks: whether it is hidden, and whether it is pinned.
+const looks = new Map();
 
 function readFragment() {
   const given = new URLSearchParams(location.hash.slice(1));
@@ -42,6 +45,7 @@ function draw() {
   // The new elements replace the element with the focus.
   const focus = document.activeElement?.dataset.focus;
   elements.clear();
+  looks.clear();
   for (const axis of [...names, run.metric]) scales.set(axis, scaleOf(axis));
   for (const [id, drawPart] of Object.entries(PARTS)) {
     section(id).replaceChildren(section(id).querySelector("h2"));
@@ -60,6 +64,10 @@ function update() {
   const trials = new Set(filtered());
   for (const trial of run.trials) {
     const isHidden = !trials.has(trial), isPinned = trial.name === state.pin;
+    const look = `${isHidden} ${isPinned}`;
+    // Most trials keep their look while the pointer moves.
+    if (looks.get(trial.name) === look) continue;
+    looks.set(trial.name, look);
     for (const node of elements.get(trial.name) ?? []) {
       node.classList.toggle("hidden", isHidden);
       node.classList.toggle("pinned", isPinned);
@@ -68,7 +76,9 @@ function update() {
   }
   section("shown").textContent = `${trials.size} of ${run.trials.length} ${run.noun}s`;
   updateBrushes();
-  writeFragment();
+  // Browsers refuse many changes of the address in a short time.
+  clearTimeout(fragmentTimer);
+  fragmentTimer = setTimeout(writeFragment, 200);
 }
 
 // While the pointer moves, update at most once for each picture of the screen.
