@@ -45,7 +45,7 @@ RECORD_NAME = "run.json"
 CONFIG_NAME = "config.json"
 #: File name, in a run folder, of the page of a job or of a multirun.
 REPORT_NAME = "report.html"
-#: File name, in the run folder of a training run, of the values that the run logged.
+#: File name, in a run folder, of the curves of a training run or of a sweep without a journal.
 CURVES_NAME = "curves.json"
 #: File name, in a run folder, of the output of a command in the background.
 COMMAND_LOG = "mnist_exp_background.log"

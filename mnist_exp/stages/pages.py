@@ -16,6 +16,7 @@ from mnist_exp.records import REPORT_NAME, Record, shown_path
 from mnist_exp.results import JobResult
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.journal import JOURNAL_NAME
 from mnist_exp.workspaces.base import Observer
 
 #: Minimum number of seconds between two pages of a run that has not ended.
@@ -40,11 +41,20 @@ def with_page(context: StageContext, record: Record) -> Record:
     return record.with_changes(paths={**record.paths, "report": str(path)})
 
 
-def save_curves(context: StageContext, result: JobResult) -> None:
-    """Write the curves of a training run, from which the page is written."""
-    # Without the curves, the page shows the figure of the curves.
+def save_curves(record: Record, result: JobResult, folder: Path) -> None:
+    """Write the curves of a job without a journal to its run folder, for the page of the job.
+
+    Args:
+        record: The record of the job.
+        result: The present result of the job.
+        folder: The run folder.
+    """
+    # Without the curves, the page is still useful.
     with suppress(Exception):
-        report_page().save_curves(result.metrics, context.folder)
+        if record.stage is Stage.train:
+            report_page().save_curves(result.metrics, folder)
+        elif not Path(result.folder or "", JOURNAL_NAME).is_file():
+            report_page().save_trial_curves(result.trials, record.primary_metric, folder)
 
 
 def with_first_command(context: StageContext, record: Record) -> Record:
@@ -113,8 +123,7 @@ class LivePage:
         if self._journal is None:
             self._journal = page.JournalReader()
         record = self._with_result(self._record, job)
-        if record.stage is Stage.train:
-            page.save_curves(job.metrics, self._folder)
+        save_curves(record, job, self._folder)
         path: Path = page.write_report(record, self._folder, self._journal)
         if is_first:
             self._observer.message(f"the report of the running job: {shown_path(str(path))}")

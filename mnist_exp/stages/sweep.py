@@ -12,6 +12,7 @@ from mnist_exp.records import Record
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import SweepJob
 from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.pages import save_curves
 from mnist_exp.stages.resume import keep_config
 from mnist_exp.stages.watching import (
     JobStage,
@@ -55,6 +56,7 @@ class SweepStage(JobStage):
         # All trials have ended. If the user interrupts this block, a resumed sweep runs no trial
         # again.
         with resumable(self.context, record, with_trials, KeyboardInterrupt):
+            save_curves(record, result, self.context.folder)
             record = with_insights(with_trials(record, result), job, result)
             record = _with_figures(self.context, job, result, record)
             record = _with_artifacts(self.context, record)

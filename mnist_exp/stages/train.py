@@ -63,7 +63,7 @@ class TrainStage(JobStage):
         if self.job.outputs and result.status is JobStatus.FAILED:
             context.display.resume_hint(record)
         record.save(context.folder)
-        save_curves(context, result)
+        save_curves(record, result, context.folder)
         return with_hint(context, _with_figures(context, record, self.job, result))
 
 

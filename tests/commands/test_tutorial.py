@@ -54,6 +54,14 @@ def test_predictions_are_mostly_right_and_drawn(tutorial: Cli) -> None:
     assert all(Path(path).read_bytes().startswith(PNG) for path in figures)
 
 
+def test_each_job_has_a_page_and_the_summary_names_that_of_the_sweep(tutorial: Cli) -> None:
+    for stage in ("train", "sweep"):
+        page = Path(record(tutorial, stage)["paths"]["report"])
+        assert (page.parent / "run.json").exists()
+        assert f"{stage} {record(tutorial, stage)['name']}" in page.read_text(encoding="utf-8")
+    assert record(tutorial, "all")["paths"]["report"] == str(page)
+
+
 def test_mlflow_shows_the_data_and_the_figures_of_the_sweep(tutorial: Cli) -> None:
     store = MlflowClient(f"sqlite:///{tutorial.outputs}/mlflow.db")
     for stage in ("train", "sweep"):

@@ -107,6 +107,18 @@ def test_the_page_of_a_running_training_run_has_the_present_curves(
     assert (outputs.path / "runs" / "now" / CURVES_NAME).exists()
 
 
+def test_the_page_of_a_sweep_without_a_journal_has_curves(outputs: RecordedOutputs) -> None:
+    clock = Clock()
+    record = Record(Stage.sweep, "sweep", JobStatus.RUNNING, "", primary_metric="acc")
+    page = live(outputs, record, with_trials, clock)
+    metrics = {"acc": [MetricPoint("acc", 0.5)], "loss": [MetricPoint("loss", 1)]}
+    trial = TrialResult("sweep_0", JobStatus.RUNNING, {"x": 1}, best=0.5, metrics=metrics)
+    clock.now += EVERY_S
+    page.job_changed(JobResult("sweep", JobStatus.RUNNING, trials=[trial]))
+    assert '"curve":[[1,0.5]]' in page_of(outputs)
+    assert '"curves":{}' in page_of(outputs)
+
+
 def test_a_live_page_that_cannot_be_written_disturbs_nobody(outputs: RecordedOutputs) -> None:
     clock = Clock()
     (outputs.path / "runs" / "now" / REPORT_NAME).mkdir(parents=True)

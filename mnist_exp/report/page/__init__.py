@@ -20,7 +20,7 @@ from mnist_exp.errors import MnistExpError
 from mnist_exp.records import REPORT_NAME, Record, write_text
 from mnist_exp.report.comparison import ComparedVariant
 from mnist_exp.report.page.content import page_content
-from mnist_exp.report.page.curves import save_curves
+from mnist_exp.report.page.curves import save_curves, save_trial_curves
 from mnist_exp.report.page.files import NO_FILES, JournalReader, RunFiles, run_files
 from mnist_exp.report.page.multirun import multirun_content
 
@@ -29,6 +29,7 @@ __all__ = [
     "page",
     "report_page",
     "save_curves",
+    "save_trial_curves",
     "write_multirun_report",
     "write_report",
 ]

@@ -45,7 +45,7 @@ def page_content(record: Record, files: RunFiles = NO_FILES) -> dict[str, Any]:
         "trials": _trials(record, files, goal),
         "seeds": [],
         "scales": _scales(sweep),
-        "curves": files.curves,
+        "curves": {} if record.trials else files.curves,
         "commands": _commands(record),
         "facts": facts(record, files.data),
         "warnings": list(record.warnings),
@@ -59,15 +59,16 @@ def _trials(record: Record, files: RunFiles, goal: str) -> list[dict[str, Any]]:
     curves, spans = _curves(files.journal, record.primary_metric), _spans(files.journal)
     trials = []
     for trial in record.trials:
-        index, cut = _index(trial), trial.get("cut")
+        index, cut, name = _index(trial), trial.get("cut"), str(trial.get("name"))
+        curve = curves.get(index) or files.curves.get(name, ())
         trials.append(
             {
                 **trial,
                 "index": index,
                 "cut": cut,
-                "curve": thinned(curves.get(index, []), goal, cut),
+                "curve": thinned(curve, goal, cut),
                 "span": spans.get(index),
-                "log_tail": files.log_tails.get(str(trial.get("name")), ()),
+                "log_tail": files.log_tails.get(name, ()),
                 "command": train_command(record, trial.get("parameters", {})),
             }
         )

@@ -1,4 +1,4 @@
-"""The curves of a page, and `curves.json`, which keeps the curves of a training run."""
+"""The curves of a page, and `curves.json`, which keeps the curves of a run without a journal."""
 
 import json
 import math
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.records import CURVES_NAME, INVALID_JSON, write_text
+from mnist_exp.results import TrialResult
 
 #: Maximum number of points of a curve. Larger numbers make the page large and slow.
 MAX_POINTS = 100
@@ -20,10 +21,11 @@ Curve = Sequence[tuple[int, float | None]]
 def _curves_of(metrics: Mapping[str, Sequence[MetricPoint]]) -> dict[str, Curve]:
     """Return metric -> curve, for the metrics that a training run logged repeatedly."""
     repeated = {name: points for name, points in metrics.items() if len(points) > 1}
-    return {
-        name: thinned([(at, short(point.value)) for at, point in enumerate(points, 1)])
-        for name, points in list(repeated.items())[:_MAX_METRICS]
-    }
+    return {name: _curve(points) for name, points in list(repeated.items())[:_MAX_METRICS]}
+
+
+def _curve(points: Sequence[MetricPoint]) -> Curve:
+    return thinned([(at, short(point.value)) for at, point in enumerate(points, 1)])
 
 
 def short(value: float) -> float:
@@ -33,7 +35,21 @@ def short(value: float) -> float:
 
 def save_curves(metrics: Mapping[str, Sequence[MetricPoint]], folder: Path) -> None:
     """Write the values that a training run logged to its run folder."""
-    curves = _curves_of(metrics)
+    _save(_curves_of(metrics), folder)
+
+
+def save_trial_curves(trials: Sequence[TrialResult], metric: str, folder: Path) -> None:
+    """Write the values that the trials of a sweep logged to the run folder of the sweep.
+
+    Args:
+        trials: The trials.
+        metric: The primary metric of the sweep.
+        folder: The run folder.
+    """
+    _save({trial.name: _curve(trial.metrics.get(metric, ())) for trial in trials}, folder)
+
+
+def _save(curves: Mapping[str, Curve], folder: Path) -> None:
     finite = {
         name: [(at, value if _is_finite(value) else None) for at, value in curve]
         for name, curve in curves.items()
@@ -42,7 +58,7 @@ def save_curves(metrics: Mapping[str, Sequence[MetricPoint]], folder: Path) -> N
 
 
 def saved_curves(folder: Path) -> dict[str, Curve]:
-    """Return the curves that `save_curves` wrote; empty if the file is missing or damaged."""
+    """Return the curves in the run folder; empty if their file is missing or damaged."""
     try:
         content = json.loads((folder / CURVES_NAME).read_text(encoding="utf-8"))
         return {

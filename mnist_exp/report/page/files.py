@@ -28,7 +28,8 @@ class RunFiles:
 
     Attributes:
         journal: The entries of the sweep's journal.
-        curves: For a training run: metric -> curve.
+        curves: For a training run: metric -> curve. For a sweep without a journal: name of a trial
+            -> curve of the primary metric.
         figures: Name of a figure -> content of its PNG file.
         log_tails: Name of a failed trial -> the last lines of its log.
         data: The settings of the data.
