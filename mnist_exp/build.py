@@ -4,7 +4,7 @@ The functions have no side effects. The checks of the config run before any of t
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
@@ -61,20 +61,21 @@ def command_job(config: Experiment, name: str) -> CommandJob:
 def _run_name(experiment: Experiment, name: str) -> str:
     """Return the name of the MLflow run: what the command changes, and the end of the job's name.
 
-    MLflow's table shows only the first 17 characters of a name, so the changes come first.
+    MLflow's table shows only the first 17 characters of a name. The changes therefore come first,
+    and without the names of config groups: `wide epochs=5` for `model=wide model.epochs=5`.
     """
     if "job.display_name" in experiment.given and experiment.job.display_name:
         return experiment.job.display_name
-    changed = " ".join(map(_without_groups, experiment.changes))
+    changed = " ".join(_short(text, experiment.chosen) for text in experiment.changes)
     if not changed:
         return ""
     return f"{shorten(changed, _LONGEST_CHANGES, placeholder='...')} ({name.rpartition('_')[2]})"
 
 
-def _without_groups(override: str) -> str:
-    """Return an override with only the last part of its key, e.g. `epochs=5`."""
+def _short(override: str, chosen: Collection[str]) -> str:
+    """Return the option of a config group, or the last part of a key with its value."""
     key, equals, value = override.lstrip("+").partition("=")
-    return f"{key.rpartition('.')[2]}{equals}{value}"
+    return value if key in chosen else f"{key.rpartition('.')[2]}{equals}{value}"
 
 
 def sweep_job(experiment: Experiment, name: str) -> SweepJob:

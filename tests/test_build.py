@@ -147,7 +147,7 @@ def test_a_job_without_a_display_name_shows_its_name(tutorial: ExperimentConfig)
     [
         ((), ""),
         (("outputs_dir=/x", "seed=1", "seed=2"), "seed=2 (a1b2c3)"),
-        (("model=wide", "model.learning_rate=0.5"), "model=wide learning_rate=0.5 (a1b2c3)"),
+        (("model=wide", "model.learning_rate=0.5"), "wide learning_rate=0.5 (a1b2c3)"),
         (("+job.inputs.momentum=0.9",), "momentum=0.9 (a1b2c3)"),
         (("seed=1", "job.display_name=mine"), "mine"),
         (("job.environment_variables.TOKEN=secret",), "TOKEN=${oc.env:TOKEN} (a1b2c3)"),

@@ -214,10 +214,10 @@ class TrialBackend:
 
 
 def _run_name(trial: int, parameters: Parameters) -> str:
-    """Return the name of a trial's MLflow run, with the drawn values."""
-    values = {
-        name.rpartition(".")[2]: f"{value:.4g}" if isinstance(value, float) else value
-        for name, value in parameters.items()
-    }
-    drawn = " ".join(f"{name}={value}" for name, value in values.items())
-    return shorten(f"{trial}: {drawn}", _LONGEST_NAME, placeholder="...")
+    """Return the name of a trial's MLflow run: its number and the drawn values.
+
+    MLflow's table has columns for the names of the parameters, and shows only the first 17
+    characters of a run's name.
+    """
+    texts = (f"{value:.4g}" if isinstance(value, float) else value for value in parameters.values())
+    return shorten(f"{trial}: {', '.join(map(str, texts))}", _LONGEST_NAME, placeholder="...")

@@ -256,7 +256,7 @@ def test_runs_are_nested_and_the_parent_has_the_result(sweeps: LocalSweeps) -> N
         assert trial.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert trial.data.tags["azureml.sweep"] == "sweep"
         assert trial.data.params == {"score": score, "end": "0"}
-        assert trial.info.run_name == f"{index}: score={score} end=0"
+        assert trial.info.run_name == f"{index}: {score}, 0"
         assert trial.info.experiment_id == parent.info.experiment_id
 
 
