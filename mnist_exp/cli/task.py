@@ -19,9 +19,11 @@ class Task:
         error: An unexpected error: a bug of this program, or a BrokenPipeError.
     """
 
-    # Hydra names a job after its task function and looks for the module that defines the function.
+    # Hydra names a job after the module of its task function. The saved configs of runs have
+    # contained the name `main` before this class had a module of its own.
     __name__ = "mnist_exp"
     __qualname__ = "mnist_exp"
+    __module__ = "mnist_exp.cli.main"
 
     def __init__(self) -> None:
         self.exit_code = 0
