@@ -368,6 +368,8 @@ def test_the_page_of_a_multirun_has_the_mean_over_seeds(tmp_path: Path) -> None:
     assert "CONSOLE" not in found.stderr
     alone = write_multirun_report(variants[:1], path.parent).read_text(encoding="utf-8")
     assert content(alone)["seeds"] == []
+    # Without groups of seeds, the page names the lowest and the highest value.
+    assert ">acc from 0.5 (variant 0) to 0.5 (variant 0)</p>" in _opened(tmp_path, alone).stdout
     assert page == write_multirun_report(variants, path.parent).read_text(encoding="utf-8")
 
 

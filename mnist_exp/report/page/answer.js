@@ -28,6 +28,7 @@ function drawAnswer(answer) {
   if (run.best) drawBest(answer);
   else if (run.seeds.length) drawSeeds(answer);
   else if (!run.trials.length || Object.keys(run.metrics).length) drawValues(answer);
+  else drawRange(answer);
   const words = { status: "See its state", logs: "Follow its log", cancel: "Cancel it" };
   for (const [stage, command] of Object.entries(run.commands)) {
     addCommand(answer, words[stage] ?? "Next", command);
@@ -59,6 +60,17 @@ function drawValues(answer) {
   if (!isMissing(main)) add(answer, "p", { class: "big" }, `${run.metric} ${shown(main)}`);
   if (!logged.length) add(answer, "p", {}, "The run has no value of a metric.");
   list("answer", [...logged, ...Object.entries(run.parameters)]);
+}
+
+// Draw the lowest and the highest value. A multirun does not know which of them is better.
+function drawRange(answer) {
+  const valued = run.trials.filter((trial) => !isMissing(trial.best));
+  valued.sort((a, b) => a.best - b.best);
+  const text = (trial) => `${shown(trial.best)} (${run.noun} ${trial.index})`;
+  const range = valued.length
+    ? `${run.metric} from ${text(valued[0])} to ${text(valued[valued.length - 1])}`
+    : `No ${run.noun} has a value of ${run.metric || "a metric"}.`;
+  add(answer, "p", valued.length ? { class: "big" } : {}, range);
 }
 
 // Draw the table of the variants that differ only in the seed.
