@@ -204,7 +204,8 @@ class RecordIndex:
     def newest_first(self, *stages: Stage) -> Iterator[tuple[Record, Path]]:
         """Yield the readable records of the given stages, newest first, with their run folders.
 
-        If several commands used the same run folder, the folder has only the newest record.
+        If several commands used the same run folder, the folder has only the newest record. If the
+        project was moved, the paths in the records are those after the move.
         """
         wanted = {stage.value for stage in stages}
         seen = set()
@@ -213,7 +214,7 @@ class RecordIndex:
             if entry.get("stage") in wanted and written not in seen:
                 folder = moved_path(written, self.outputs)
                 with suppress(NotFoundError):
-                    yield load_record(folder / RECORD_NAME), folder
+                    yield _moved(load_record(folder / RECORD_NAME), written, self.outputs), folder
             seen.add(written)
 
     def _ends_within_a_line(self) -> bool:
@@ -247,6 +248,46 @@ def relative_path(path: Path, outputs: Path) -> str:
 def moved_path(path: str, outputs: Path) -> Path:
     """Return the absolute path for a result of `relative_path`, even after the project moved."""
     return Path(os.path.normpath(outputs.resolve() / path))
+
+
+def _moved(record: Record, written: str, outputs: Path) -> Record:
+    """Return a record whose paths follow a move of the outputs folder.
+
+    Args:
+        record: The record, whose paths are those of the command that wrote the record.
+        written: The path of the run folder relative to the outputs folder.
+        outputs: The present outputs folder.
+    """
+    former, present = _former_outputs(record, written), str(outputs.resolve())
+    if former is None or former == present:
+        return record
+    changed = {
+        name: _with_prefix(getattr(record, name), f"{former}/", f"{present}/")
+        for name in ("paths", "trials", "model", "predictions")
+    }
+    return record.with_changes(**changed)
+
+
+def _former_outputs(record: Record, written: str) -> str | None:
+    """Return the outputs folder of the command that wrote a record; None if it is unknown."""
+    # The figures are in the run folder. The folder of a job is `jobs/NAME` in the outputs folder.
+    for path in record.paths.values():
+        for place in (f"/{written}/", f"/jobs/{record.name}/"):
+            before, found, _ = f"{path}/".partition(place)
+            if found:
+                return before
+    return None
+
+
+def _with_prefix(value: Any, former: str, present: str) -> Any:
+    """Return a value in which each path with the prefix `former` has the prefix `present`."""
+    if isinstance(value, str):
+        return present + value.removeprefix(former) if value.startswith(former) else value
+    if isinstance(value, Mapping):
+        return {key: _with_prefix(item, former, present) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_prefix(item, former, present) for item in value]
+    return value
 
 
 def shown_path(path: str) -> str:

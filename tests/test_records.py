@@ -220,3 +220,33 @@ def test_a_run_folder_outside_of_the_project_stays_absolute(
     ((_, folder),) = outputs.index.newest_first(Stage.train)
     assert folder == outside
     assert str(outside) in (outputs.path / "index.jsonl").read_text()
+
+
+def test_the_paths_of_a_record_follow_a_moved_project(
+    outputs: RecordedOutputs, tmp_path: Path
+) -> None:
+    jobs, run = outputs.path / "jobs" / "a", outputs.path / "runs" / "001"
+    paths = {"folder": str(jobs), "curves": str(run / "figures" / "curves.png"), "own": "/own/data"}
+    trials = [{"name": "a_0", "log": f"{jobs}_0/user_logs/std_log.txt", "best": 0.5}]
+    outputs.add(Stage.train, "a", paths=paths, trials=trials)
+    new = tmp_path.with_name(f"{tmp_path.name} moved")
+    tmp_path.rename(new)
+    moved = new / outputs.path.name
+    ((found, _),) = RecordIndex(moved).newest_first(Stage.train)
+    assert found.paths == {
+        "folder": str(moved / "jobs" / "a"),
+        "curves": str(moved / "runs" / "001" / "figures" / "curves.png"),
+        "own": "/own/data",
+    }
+    log = str(moved / "jobs" / "a_0" / "user_logs" / "std_log.txt")
+    assert found.trials == [{"name": "a_0", "log": log, "best": 0.5}]
+
+
+def test_a_record_knows_its_former_place_by_the_folder_of_its_job(
+    outputs: RecordedOutputs, tmp_path: Path
+) -> None:
+    outputs.add(Stage.train, "a", paths={"folder": str(outputs.path / "jobs" / "a")})
+    new = tmp_path.with_name(f"{tmp_path.name} moved")
+    tmp_path.rename(new)
+    ((found, _),) = RecordIndex(new / outputs.path.name).newest_first(Stage.train)
+    assert found.paths["folder"] == str(new / outputs.path.name / "jobs" / "a")

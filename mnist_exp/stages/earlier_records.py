@@ -113,13 +113,13 @@ def model_name(config: Experiment, index: RecordIndex) -> str | None:
     return None if record is None else record.name
 
 
-def deployment_folder(context: StageContext, endpoint: str) -> Path | None:
-    """Return the run folder of an endpoint's newest completed deployment, or None."""
+def deployment_record(context: StageContext, endpoint: str) -> tuple[Record, Path] | None:
+    """Return the record of an endpoint's newest completed deployment and its folder, or None."""
     for record, folder in context.index.newest_first(Stage.deploy):
         # A command that only changed the traffic or the keys has no model in its record.
         is_deployment = record.name == endpoint and record.model is not None
         if is_deployment and record.status is JobStatus.COMPLETED:
-            return folder
+            return record, folder
     return None
 
 

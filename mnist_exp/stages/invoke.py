@@ -13,7 +13,7 @@ from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.earlier_records import (
     deployed_endpoint,
-    deployment_folder,
+    deployment_record,
     endpoint_faults,
 )
 from mnist_exp.stages.example_requests import REQUEST_NAME
@@ -83,9 +83,9 @@ def _request_file(context: StageContext, endpoint: str) -> Path | None:
     config = context.config.endpoint
     if config.request_file is not None:
         return Path(config.request_file)
-    folder = deployment_folder(context, endpoint)
-    if folder is not None and (folder / REQUEST_NAME).is_file():
-        return folder / REQUEST_NAME
+    found = deployment_record(context, endpoint)
+    if found is not None and (found[1] / REQUEST_NAME).is_file():
+        return found[1] / REQUEST_NAME
     if config.deployment.scoring_script is None:
         raise ConfigError(
             [

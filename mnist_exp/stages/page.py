@@ -2,15 +2,16 @@
 
 import json
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mnist_exp.config import Stage
-from mnist_exp.errors import MnistExpError, NotFoundError
+from mnist_exp.errors import MnistExpError
 from mnist_exp.lazy import datasets, drawing
-from mnist_exp.records import RECORD_NAME, Record, load_record
+from mnist_exp.records import Record
 from mnist_exp.results import Endpoint
 from mnist_exp.stages.context import StageContext, StageRunner
-from mnist_exp.stages.earlier_records import deployed_endpoint, deployment_folder, endpoint_faults
+from mnist_exp.stages.earlier_records import deployed_endpoint, deployment_record, endpoint_faults
 from mnist_exp.stages.example_requests import REQUEST_NAME
 
 #: Number of test digits on the page.
@@ -80,14 +81,14 @@ class PageStage(StageRunner):
 
 def _example(context: StageContext, endpoint: str) -> object:
     """Return an example of a request for a model that does not read digits; None for digits."""
-    folder = deployment_folder(context, endpoint)
-    if folder is None:
+    found = deployment_record(context, endpoint)
+    if found is None:
         return None
+    record, folder = found
+    saved = Path(record.paths.get("request", folder / REQUEST_NAME))
     try:
-        saved = load_record(folder / RECORD_NAME).paths.get("request", str(folder / REQUEST_NAME))
-        with open(saved, encoding="utf-8") as file:  # noqa: PTH123
-            example: object = json.load(file)
-    except (NotFoundError, OSError, ValueError, RecursionError):
+        example: object = json.loads(saved.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
     return None if _is_of_digits(example) else example
 

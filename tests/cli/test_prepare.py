@@ -322,7 +322,7 @@ def test_a_stage_that_only_prints_leaves_no_folder(
     assert list(folder.iterdir()) == []
     assert in_process_cli("-m", "stage=status,compute", "hydra.sweep.dir=mine").returncode == 0
     assert sorted(path.name for path in (folder / "mine").iterdir()) == [
-        *("1", "comparison.csv", "comparison.json", "multirun.yaml"),
+        *("1", "comparison.csv", "comparison.json", "multirun.yaml", "report.html"),
     ]
     shutil.rmtree(folder / "mine")
     shutil.rmtree(folder / "outputs")

@@ -71,7 +71,7 @@ def check_digits(digits: Digits, serve) -> None:
     for start in range(0, len(digits), ROWS):
         pixels = digits[start : start + ROWS].images.astype(np.float32)
         expected = serve(pixels=tf.constant(pixels))["probabilities"].numpy()
-        found = tf.nn.softmax(score._Model.network(pixels)).numpy()
+        found = tf.nn.softmax(score._Model.network.scores(pixels)).numpy()
         assert np.abs(found - expected).max() < TOLERANCE
 
 

@@ -406,10 +406,11 @@ def test_os_wait_in_a_script_does_not_wait_for_orphans(shared: ScriptRunner) -> 
 def _with_open(path: Path) -> list[str]:
     """Return the other processes that have a file open."""
     found = set()
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
+    for process in Path("/proc").glob("[0-9]*"):
+        # A process may end during the search.
         with contextlib.suppress(OSError):
-            if link.readlink() == path:
-                found.add(link.parts[2])
+            if path in map(Path.readlink, (process / "fd").iterdir()):
+                found.add(process.name)
     return sorted(found - {str(os.getpid())})
 
 
