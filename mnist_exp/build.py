@@ -55,6 +55,8 @@ def command_job(config: Experiment, name: str) -> CommandJob:
         distribution=None if job.distribution.type is None else job.distribution,
         argument_style=job.argument_style,
         run_name=_run_name(config, name),
+        description=job.description,
+        tags=dict(job.tags),
     )
 
 

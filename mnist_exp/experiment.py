@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from mnist_exp.azure_files import JobFile
 from mnist_exp.config import ExperimentConfig, changes
 from mnist_exp.hidden_values import key_names, shown_values
 from mnist_exp.sweeps import SweepPlan, parse_sweep
@@ -27,6 +28,7 @@ class Experiment(ExperimentConfig):
             with `${model.epochs}`.
         interpolations: Config key -> value as written, for each value that contains a variable of
             the caller's environment, e.g. `${oc.env:TOKEN}`.
+        job_file: The job file that `file=` names, or None.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
@@ -35,6 +37,7 @@ class Experiment(ExperimentConfig):
     chosen: dict[str, tuple[str, ...]] = field(default_factory=dict)
     references: tuple[tuple[str, str], ...] = ()
     interpolations: dict[str, str] = field(default_factory=dict)
+    job_file: JobFile | None = None
 
     @property
     def changes(self) -> list[str]:
@@ -81,7 +84,7 @@ class Experiment(ExperimentConfig):
         """
         content = asdict(self)
         content["job"]["sources"] = content.pop("sources")
-        for name in ("overrides", "given", "chosen", "references", "interpolations"):
+        for name in ("overrides", "given", "chosen", "references", "interpolations", "job_file"):
             del content[name]
         return content
 

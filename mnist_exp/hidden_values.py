@@ -13,7 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 #: The config keys of environment variables.
-VARIABLES = ("job.environment_variables", "endpoint.deployment.environment_variables")
+VARIABLES = (
+    "job.environment_variables",
+    "endpoint.deployment.environment_variables",
+    # The same keys of a job file: of a command job and of the trial of a sweep.
+    "set.environment_variables",
+    "set.trial.environment_variables",
+)
 
 #: Values that are shown: at most three characters, e.g. a log level, and plain interpolations. The
 #: default value of an interpolation may be a secret.

@@ -100,6 +100,8 @@ class CommandJob:
     distribution: DistributionConfig | None = None
     argument_style: ArgumentStyle = ArgumentStyle.dashes
     run_name: str = ""
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def worker_count(self) -> int:

@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "serving": {"orphans"},
     "sweeps": {"errors", "metrics", "names", "status"},
     "specs": {"config", "sweeps"},
-    "experiment": {"config", "hidden_values", "sweeps"},
+    "azure_files": {"azure_form", "config", "errors", "names", "sweeps", "templates"},
+    "experiment": {"azure_files", "config", "hidden_values", "sweeps"},
     "datasets": {"errors", "config"},
     "results": {"metrics", "specs", "status"},
     "workspaces.base": {"config", "specs", "results", "status"},
@@ -50,6 +51,7 @@ MAY_IMPORT = {
     "build": {"errors", "config", "experiment", "specs", "sweeps", "templates"},
     "past_runs": {"config", "file_locks", "records", "status"},
     "checks": {
+        "azure_files",
         "status",
         "build",
         "config",
@@ -150,6 +152,7 @@ MAY_IMPORT = {
         "results",
     },
     "cli": {
+        "azure_files",
         "interrupts",
         "file_locks",
         "status",
@@ -241,6 +244,7 @@ LIBRARIES = {
     "starlette": {"mnist_exp.drawing"},
     "uvicorn": {"mnist_exp.drawing", "mnist_exp.workspaces.local.tracking.server_process"},
     "yaml": {
+        "mnist_exp.azure_files",
         "mnist_exp.cli",
         "mnist_exp.software",
         "mnist_exp.workspaces.local.environments",

@@ -5,6 +5,7 @@ A form is a dictionary with the field names and the structure of Azure ML's YAML
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -52,9 +53,7 @@ def sweep_form(job: SweepJob, locate: Locate) -> Form:
     """
     trial, policy = job.trial, job.early_termination
     return {
-        **_names(trial),
-        "name": job.name,
-        **_dotted_keys(job),
+        **_names(replace(trial, name=job.name, tags={**trial.tags, **_dotted_keys(job)})),
         "trial": {**_software(trial), **_machines(trial)},
         **_inputs_and_outputs(trial, locate),
         **_where(trial),
@@ -69,13 +68,13 @@ def sweep_form(job: SweepJob, locate: Locate) -> Form:
     }
 
 
-def _dotted_keys(job: SweepJob) -> Form:
+def _dotted_keys(job: SweepJob) -> dict[str, str]:
     """Return the tag that lists the keys of the search space with a dot, e.g. `model.lr`.
 
     Without such keys, return no tag.
     """
     keys = {azure_name(key): key for key in job.search_space if azure_name(key) != key}
-    return {"tags": {KEYS_TAG: json.dumps(keys)}} if keys else {}
+    return {KEYS_TAG: json.dumps(keys)} if keys else {}
 
 
 def _names(job: CommandJob) -> Form:
@@ -83,6 +82,8 @@ def _names(job: CommandJob) -> Form:
         "name": job.name,
         "experiment_name": job.experiment_name,
         "display_name": job.display_name,
+        **({"description": job.description} if job.description else {}),
+        **({"tags": dict(job.tags)} if job.tags else {}),
     }
 
 

@@ -16,7 +16,7 @@ from mnist_exp.checks.general import (
     page_faults,
     runs_faults,
 )
-from mnist_exp.checks.job import job_faults, registration_faults
+from mnist_exp.checks.job import ignored_warnings, job_faults, registration_faults
 from mnist_exp.checks.local import local_faults, local_warnings
 from mnist_exp.checks.model import model_faults
 from mnist_exp.checks.resources import (
@@ -99,4 +99,8 @@ def warnings(config: Experiment) -> list[str]:
         deployment = config.endpoint.deployment
         found += environment_warnings("endpoint.deployment.environment", deployment.environment)
     found += [*unused_warnings(config), *local_warnings(config), *azure_warnings(config)]
-    return [line for line in found if line]
+    lines = [line for line in found if line]
+    if config.job_file:
+        lines = list(map(config.job_file.placed, lines))
+        lines += ignored_warnings(config.job_file, config.workspace.type)
+    return lines

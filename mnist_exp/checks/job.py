@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mnist_exp.azure_files import JobFile
 from mnist_exp.build import DATA_REFERENCE
 from mnist_exp.checks.arguments import argument_faults
 from mnist_exp.checks.model import model_field, share_rule
 from mnist_exp.checks.sweep import swept_names
 from mnist_exp.checks.variables import variable_faults
-from mnist_exp.config import ExperimentConfig, ModelType, Stage
+from mnist_exp.config import ExperimentConfig, ModelType, Stage, WorkspaceType
 from mnist_exp.experiment import Experiment
 from mnist_exp.names import asset_name_fault, describe_path, input_name_fault
 from mnist_exp.specs import parse_model_name
@@ -54,6 +55,14 @@ def job_faults(config: Experiment) -> Iterator[str]:
     yield from variable_faults("job.environment_variables", job.environment_variables)
     yield from _command(config)
     yield from argument_faults(config)
+
+
+def ignored_warnings(job_file: JobFile, workspace: WorkspaceType) -> Iterator[str]:
+    """Yield one line with the fields of a job file that have no effect."""
+    here = job_file.ignored_here if workspace is WorkspaceType.local else ()
+    if fields := (*here, *job_file.ignored):
+        where = " on this machine" if here else ""
+        yield f"{job_file.document.path.name}: {', '.join(fields)}: no effect{where}"
 
 
 def _output(where: str, value: Mapping[str, Any]) -> Iterator[str]:

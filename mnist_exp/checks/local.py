@@ -24,9 +24,13 @@ def local_faults(config: ExperimentConfig) -> Iterator[str]:
         yield from _own_programs(config.job.command or "", Path(config.outputs_dir).absolute())
         yield from _encoded_path(Path(config.outputs_dir).absolute())
     if config.stage.deploys:
-        yield from _environment(
-            "endpoint.deployment.environment", config.endpoint.deployment.environment
-        )
+        where, env = "endpoint.deployment.environment", config.endpoint.deployment.environment
+        yield from _environment(where, env)
+        if env.type is EnvType.conda and not env.names_packages:
+            yield (
+                f"{where}.conda_file: must be given on this machine, which does not use the image; "
+                f"set {where}.conda_file=FILE, or use {where}.type=local"
+            )
 
 
 def _own_programs(command: str, outputs: Path) -> Iterator[str]:
@@ -64,11 +68,6 @@ def _environment(where: str, env: EnvConfig) -> Iterator[str]:
         yield from recipe_fault(f"{where}.name", partial(curated_recipe, env.name))
     if env.type is EnvType.conda and env.conda_file:
         yield from _conda_file(f"{where}.conda_file", Path(env.conda_file))
-    elif env.type is EnvType.conda:
-        yield (
-            f"{where}.conda_file: must be given on this machine, which does not use the image; "
-            f"set {where}.conda_file=FILE, or use {where}.type=local"
-        )
 
 
 def _conda_file(where: str, conda_file: Path) -> Iterator[str]:
@@ -93,9 +92,14 @@ def _conda_file(where: str, conda_file: Path) -> Iterator[str]:
 
 
 def local_warnings(config: ExperimentConfig) -> Iterator[str]:
-    """Yield one line for each output key without effect on this machine."""
+    """Yield one line for each key of the job without effect on this machine."""
     if config.workspace.type is not WorkspaceType.local or not config.stage.trains:
         return
+    if config.env.type is EnvType.conda and not config.env.names_packages:
+        yield (
+            "env.image: has no effect on this machine, where the job runs in the environment of "
+            "mnist-exp; to run it with other packages, set env.conda_file=FILE"
+        )
     for name, value in config.job.outputs.items():
         is_model = (value or {}).get("type") in tuple(ModelType)
         for key in sorted(set(value or {}) & ({"path"} if is_model else {"path", "name"})):

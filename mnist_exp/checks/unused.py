@@ -15,7 +15,10 @@ _ALWAYS = (
     *("stage", "dry_run", "run", "resume", "outputs_dir"),
     *("workspace", "data.cache_dir"),
 )
-_TRAINING = ("compute", "env", "data", "model", "job", "seed", "wait", "figure_format")
+_TRAINING = (
+    *("compute", "env", "data", "model", "job", "seed", "wait", "figure_format"),
+    *("file", "set"),
+)
 #: Stage -> the keys and the groups that the stage reads. A group stands for all its keys. A stage
 #: that is missing here reads all keys.
 _READ: dict[Stage, tuple[str, ...]] = {

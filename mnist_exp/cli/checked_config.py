@@ -1,36 +1,59 @@
 """The conversion of a composed config into an experiment, with all faults in one error."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mnist_exp import checks
+from mnist_exp.azure_files import JobFile
 from mnist_exp.cli.compose import MissingKeysError, to_experiment, with_stand_ins
 from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.kept_config import with_kept_config
 from mnist_exp.config import Stage, WorkspaceType
-from mnist_exp.errors import ConfigError, MnistExpError
+from mnist_exp.errors import ConfigError, JobError, MnistExpError, RefusedError
 from mnist_exp.experiment import Experiment
 
 
-def checked_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
+def checked_experiment(
+    composed: DictConfig, hydra_config: DictConfig, job_file: JobFile | None = None
+) -> Experiment:
     """Return the experiment after all checks of its config.
+
+    Args:
+        composed: The task's config, without the `hydra` node.
+        hydra_config: The `hydra` node.
+        job_file: The job file whose content is in `composed`, or None.
 
     Raises:
         MnistExpError: The config has faults. The error contains all faults.
     """
-    try:
-        experiment = _experiment(composed, hydra_config)
-    except MissingKeysError as missing:
-        others = _other_faults(composed, hydra_config, missing.keys)
-        raise ConfigError([*missing.lines, *others]) from None
-    faults = _faults(experiment)
-    if hydra_config.mode == RunMode.MULTIRUN:
-        faults += _multirun_faults(experiment)
-    if faults:
-        raise ConfigError(faults)
+    with places_in(job_file):
+        try:
+            experiment = _experiment(composed, hydra_config)
+        except MissingKeysError as missing:
+            others = _other_faults(composed, hydra_config, missing.keys)
+            raise ConfigError([*missing.lines, *others]) from None
+        experiment.job_file = job_file
+        faults = _faults(experiment)
+        if hydra_config.mode == RunMode.MULTIRUN:
+            faults += _multirun_faults(experiment)
+        if faults:
+            raise ConfigError(faults)
     return experiment
+
+
+@contextmanager
+def places_in(job_file: JobFile | None) -> Iterator[None]:
+    """In a `with` block, let each fault of a value from a job file name the place in the file."""
+    try:
+        yield
+    except (ConfigError, RefusedError, JobError) as error:
+        lines = list(map(job_file.placed, error.lines)) if job_file else list(error.lines)
+        if lines == list(error.lines):
+            raise
+        raise ConfigError(lines) from error
 
 
 def _experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:

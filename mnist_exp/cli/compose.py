@@ -32,6 +32,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 #: Mappings to which the command line can add keys without a `+`.
 _FREE_MAPPINGS = (
+    "set",
     "job.environment_variables",
     "sweep.sampling_algorithm",
     "sweep.early_termination",
@@ -284,10 +285,10 @@ def _empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:
             OmegaConf.set_struct(node, False)
             node.clear()
             for later in OverridesParser.create().parse_overrides(list(overrides[place + 1 :])):
-                _repeat(composed, later, key)
+                repeat_override(composed, later, key)
 
 
-def _repeat(composed: DictConfig, override: Override, key: str) -> None:
+def repeat_override(composed: DictConfig, override: Override, key: str) -> None:
     """Apply an override again if the override changes `key` or a key below `key`."""
     changed = override.key_or_group
     if changed != key and not changed.startswith(f"{key}."):

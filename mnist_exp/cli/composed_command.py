@@ -14,6 +14,7 @@ from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.display import RichDisplay
 from mnist_exp.cli.hide_values import hide_values
 from mnist_exp.cli.hydra_errors import is_foreign
+from mnist_exp.cli.job_file import apply_job_file
 from mnist_exp.cli.keyword_values import is_complete, keyword_overrides
 from mnist_exp.cli.override_faults import all_faults, composable
 from mnist_exp.cli.prepare import Prepared, command_flags, ready
@@ -103,7 +104,8 @@ def _checked(
     """
     try:
         composed = _compose(primary, overrides)
-        experiment = checked_experiment(*split(composed))
+        job_file = apply_job_file(composed, composed.hydra)
+        experiment = checked_experiment(*split(composed), job_file)
     except MnistExpError as error:
         if not faults:
             raise

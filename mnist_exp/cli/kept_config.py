@@ -100,7 +100,8 @@ def _changes(
     given = {override_key(text): text for text in overrides}
     # A profile is not a key of the config. A profile chooses the options of several config groups,
     # and may therefore cause any difference.
-    keys = {*composed, *COMMAND_KEYS, "hydra"}
+    # The same applies to a job file.
+    keys = {*composed, *COMMAND_KEYS, "hydra"} - {"file", "set"}
     chosen = [key for key in given if key.partition(".")[0] not in keys]
     followers = [set(config["job"].get("sources", ())) for config in (composed, kept)]
     derived = {("job", "inputs", name) for name in set.intersection(*followers)}
@@ -215,7 +216,7 @@ def _config(content: Any, old: Path | None = None, new: Path | None = None) -> E
     job = content["job"] = dict(content["job"])
     sources = job.pop("sources", {})
     schema = OmegaConf.structured(ExperimentConfig)
-    escaped = OmegaConf.create(_escaped(content))
+    escaped = OmegaConf.create(escaped_text(content))
     for key, written in interpolations.items():
         OmegaConf.update(escaped, key, written, force_add=True)
     merged = OmegaConf.merge(schema, escaped)
@@ -227,13 +228,14 @@ def _config(content: Any, old: Path | None = None, new: Path | None = None) -> E
     return Experiment(**vars(config), sources=sources, interpolations=interpolations)
 
 
-def _escaped(content: Any) -> Any:
+def escaped_text(content: Any) -> Any:
     """Return the content with each `${` escaped.
 
-    The saved config contains values, not references. A `${` in a value is therefore plain text.
+    A saved config and a job file contain values, not references. A `${` in a value is therefore
+    plain text.
     """
     if isinstance(content, Mapping):
-        return {name: _escaped(part) for name, part in content.items()}
+        return {name: escaped_text(part) for name, part in content.items()}
     if isinstance(content, list):
-        return [_escaped(part) for part in content]
+        return [escaped_text(part) for part in content]
     return _REFERENCE.sub(r"\1\1\\${", content) if isinstance(content, str) else content

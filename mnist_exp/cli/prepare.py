@@ -20,8 +20,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from mnist_exp import checks
+from mnist_exp.azure_files import JobFile
 from mnist_exp.cli.background import run_in_background
-from mnist_exp.cli.checked_config import checked_experiment
+from mnist_exp.cli.checked_config import checked_experiment, places_in
 from mnist_exp.cli.compose import config_folder, split
 from mnist_exp.cli.display import RichDisplay, show_dry_run
 from mnist_exp.cli.error_output import READER_HAS_EXITED, report_errors
@@ -30,6 +31,7 @@ from mnist_exp.cli.hide_values import (
     hide_values,
     hide_values_of_file,
 )
+from mnist_exp.cli.job_file import apply_job_file
 from mnist_exp.cli.primary import OUR_NAME, SAVED_NAME
 from mnist_exp.cli.run_folders import RUN_DIR, check_writable, run_folders
 from mnist_exp.config import Stage
@@ -80,7 +82,8 @@ class Prepared:
             runner = followed(self.runner)
             # These checks may use the network. A dry run must not use the network.
             if not context.config.dry_run:
-                _check_stage(runner)
+                with places_in(context.config.job_file):
+                    _check_stage(runner)
             if runner.is_recorded:
                 check_writable(Path(context.config.outputs_dir))
                 for key, folder in folders.items():
@@ -135,7 +138,9 @@ class CheckBeforeRun(Callback):
                 SystemExit.
         """
         hide_override_dirname(config.hydra)
-        prepared = _exit_on_error(lambda: prepare(*split(config)))
+        # Hydra then writes the content of the job file into the run folder.
+        job_file = _exit_on_error(lambda: apply_job_file(config, config.hydra))
+        prepared = _exit_on_error(lambda: prepare(*split(config), job_file))
         # Hydra writes this config into the run folder.
         hide_values(config)
         if prepared.runner.is_recorded:
@@ -224,16 +229,23 @@ def prepared_command(composed: DictConfig, hydra_config: DictConfig) -> Prepared
         MnistExpError: A check failed.
     """
     folder = Path(hydra_config.runtime.output_dir)
-    return _prepared_commands.pop(folder, None) or prepare(composed, hydra_config)
+    if folder in _prepared_commands:
+        return _prepared_commands.pop(folder)
+    job_file = apply_job_file(composed, hydra_config)
+    return prepare(composed, hydra_config, job_file)
 
 
-def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
+def prepare(
+    composed: DictConfig, hydra_config: DictConfig, job_file: JobFile | None = None
+) -> Prepared:
     """Check the command before any file is written, and return the prepared command.
+
+    The arguments are those of `checked_experiment`.
 
     Raises:
         MnistExpError: A check failed.
     """
-    experiment = checked_experiment(composed, hydra_config)
+    experiment = checked_experiment(composed, hydra_config, job_file)
     folders = run_folders(hydra_config)
     return ready(experiment, folders[RUN_DIR], command_flags(hydra_config)).checked(folders)
 

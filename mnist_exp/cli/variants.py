@@ -201,7 +201,8 @@ def can_wait(prepared: Prepared, hydra_config: DictConfig) -> bool:
 
 def may_wait(composed: DictConfig) -> bool:
     """Return whether a variant is a training run, before the variant is prepared."""
-    return not OmegaConf.is_missing(composed, "stage") and composed.stage == Stage.train
+    is_missing = OmegaConf.is_missing(composed, "stage")
+    return not is_missing and composed.stage in (Stage.run, Stage.train)
 
 
 def _report(compared: Sequence[ComparedVariant]) -> list[Path]:

@@ -104,8 +104,8 @@ __all__ = [
 class ExperimentConfig:
     """The whole config of an experiment, composed from `conf/config.yaml`."""
 
-    # compute, train, sweep, register, deploy, invoke, page, status, logs, cancel, runs, compare,
-    # report, prune, cleanup, doctor or all.
+    # compute, run, train, sweep, register, deploy, invoke, page, status, logs, cancel, runs,
+    # compare, report, prune, cleanup, doctor or all.
     stage: Stage = MISSING
     # true prints the objects that the command would create, as Azure ML's YAML. The command then
     # creates no objects.
@@ -124,6 +124,12 @@ class ExperimentConfig:
     # Maximum number of training runs of a multirun that run at the same time on this machine; null
     # means the number of cores.
     max_concurrent_variants: int | None = None
+    # Azure ML's YAML file of a command job or a sweep, which replaces the config groups job, sweep,
+    # env and compute; relative to the current folder. stage=run, stage=train and stage=sweep use
+    # this key.
+    file: str | None = None
+    # Nested mappings: values that replace the values of the same keys in `file`.
+    set: dict[str, Any] = field(default_factory=dict)
     # Seed of the weights, the data split and the order of images.
     seed: int = MISSING
     # Folder for all files that a run saves, relative to the current folder.

@@ -15,6 +15,7 @@ class Stage(StrEnum):
     """The stages of an experiment. Each `mnist-exp` command runs one stage."""
 
     compute = "compute"
+    run = "run"
     train = "train"
     sweep = "sweep"
     register = "register"

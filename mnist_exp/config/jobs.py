@@ -54,6 +54,10 @@ class JobConfig:
     experiment_name: str = MISSING
     # Text shown beside the job's name; null shows the job's name.
     display_name: str | None = None
+    # Text shown with the job.
+    description: str = ""
+    # Name -> text: tags of the job.
+    tags: dict[str, str] = field(default_factory=dict)
     # Folder that is copied to the compute target, relative to the YAML file that sets this key.
     code: str | None = None
     # Python script in `code`. The script gets each input and output as an argument.

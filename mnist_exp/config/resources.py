@@ -77,6 +77,16 @@ class EnvConfig:
     # endpoint uses. This key must be false in the environment of a deployment.
     delete_on_cleanup: bool = False
 
+    @property
+    def names_packages(self) -> bool:
+        """Whether the environment names packages. An image without a conda file names no packages.
+
+        A job on this machine then runs in the environment of mnist-exp.
+        """
+        return self.type is EnvType.curated or (
+            self.type is EnvType.conda and self.conda_file is not None
+        )
+
 
 @dataclass
 class DataConfig:

@@ -66,9 +66,12 @@ RULES: dict[str, Rule] = {
         "env.conda_file: must ",
     ),
     "image alone": (
-        "train",
-        setting(env__type=EnvType.conda, env__image="i"),
-        "env.conda_file: must be given on this machine",
+        "deploy",
+        setting(
+            endpoint__deployment__environment__type=EnvType.conda,
+            endpoint__deployment__environment__image="i",
+        ),
+        "endpoint.deployment.environment.conda_file: must be given on this machine",
     ),
     "unknown curated environment": (
         "train",
@@ -124,6 +127,13 @@ def test_a_data_folder_that_does_not_exist_is_a_fault() -> None:
 def test_a_data_folder_must_be_given() -> None:
     (fault,) = checks.faults(fresh_config("stage=train", "data=folder"))
     assert "got null; set data.path" in fault
+
+
+def test_an_image_without_packages_is_a_warning_for_a_job() -> None:
+    config = fresh_config("stage=train", "env=conda", "env.conda_file=null")
+    assert checks.faults(config) == []
+    (line,) = checks.warnings(config)
+    assert line.startswith("env.image: has no effect on this machine")
 
 
 def test_a_data_key_without_effect_is_a_warning() -> None:

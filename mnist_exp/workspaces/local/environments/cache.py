@@ -69,7 +69,7 @@ class EnvironmentCache:
             RefusedError: The environment cannot be created on this machine.
             OutputsError: The folder of the environments cannot be written.
         """
-        if env.type is EnvType.local:
+        if not env.names_packages:
             yield this_interpreter()
             return
         recipe = without_gpu_libraries(recipe_of(env, where))

@@ -1,6 +1,5 @@
 """Remedies for failures of a script, if the script's message does not contain a remedy."""
 
-from mnist_exp.config import EnvType
 from mnist_exp.specs import CommandJob
 
 #: The class of Python's exception for an import that finds no module.
@@ -24,7 +23,7 @@ def remedy(reason: str, job: CommandJob) -> str:
     if _MISSING_MODULE not in reason:
         return ""
     env = job.environment
-    if env.type is EnvType.conda:
+    if env.conda_file is not None:
         return f"; add the package to env.conda_file ({env.conda_file})"
-    name = "the environment of mnist-exp" if env.type is EnvType.local else env.name
+    name = env.name if env.names_packages else "the environment of mnist-exp"
     return f"; {name} does not have the package: use env=conda with a conda file that names it"

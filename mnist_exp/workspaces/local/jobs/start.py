@@ -80,7 +80,7 @@ def _new_run(
     if folder.exists:
         host.tracking.discard(folder.run_id)
         folder.reset_outputs()
-    tags = {"azureml.job": job.name, "azureml.displayName": job.display_name}
+    tags = {**job.tags, "azureml.job": job.name, "azureml.displayName": job.display_name}
     if trial is not None:
         tags |= {PARENT: trial.run_id, "azureml.sweep": trial.sweep}
     run = host.tracking.start(job.experiment_name, job.name, folder.path, tags, job.run_name)
