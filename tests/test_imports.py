@@ -186,6 +186,7 @@ MAY_IMPORT = {
         "stages",
         "status",
         "sweeps",
+        "templates",
     },
     "__main__": {"cli"},
     # MLflow loads this module.

@@ -1,6 +1,16 @@
 """The Python API: the stages of the command line as functions that return handles."""
 
-from mnist_exp.api.functions import compare, compose, deploy, register, run, runs, sweep, train
+from mnist_exp.api.functions import (
+    compare,
+    compose,
+    deploy,
+    register,
+    run,
+    run_file,
+    runs,
+    sweep,
+    train,
+)
 from mnist_exp.api.handles import Endpoint, Model, Run, Trial
 from mnist_exp.api.tables import Comparison, Runs
 
@@ -16,6 +26,7 @@ __all__ = [
     "deploy",
     "register",
     "run",
+    "run_file",
     "runs",
     "sweep",
     "train",

@@ -11,6 +11,7 @@ from mnist_exp.api.handles import Endpoint, Model, Run, handle_of
 from mnist_exp.api.tables import Comparison, Runs
 from mnist_exp.config import ExperimentConfig, RunsConfig, Stage
 from mnist_exp.stages.runs import RunsStage
+from mnist_exp.templates import hydra_string
 
 #: The path of a file or a folder.
 StrPath = str | os.PathLike[str]
@@ -90,6 +91,25 @@ def sweep(
     """
     settings = Settings(_path(config_dir), display)
     return Run(*executed(settings, Stage.sweep, overrides, _options(values, outputs_dir, wait)))
+
+
+def run_file(
+    path: StrPath,
+    *overrides: str,
+    config_dir: StrPath | None = None,
+    outputs_dir: StrPath = OUTPUTS_DIR,
+    wait: bool = True,
+    display: DisplayMode = "auto",
+    **values: object,
+) -> Run:
+    """Run Azure ML's YAML file of a command job or a sweep. The other arguments are those of `run`.
+
+    Example:
+        >>> r = mnist_exp.run_file("job.yml", "set.inputs.epochs=1", env="local")
+    """
+    settings, file = Settings(_path(config_dir), display), hydra_string(os.fspath(path))
+    options = _options(values, outputs_dir, wait)
+    return Run(*executed(settings, Stage.run, (f"file={file}", *overrides), options))
 
 
 def register(

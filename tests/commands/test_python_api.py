@@ -111,6 +111,17 @@ def test_a_training_run_returns_a_handle(trained: mx.Run, outputs: Path) -> None
         _ = trained.best
 
 
+def test_a_job_file_runs(tmp_path: Path, outputs: Path) -> None:
+    text = "command: echo ${{inputs.x}} > $AZURE_ML_OUTPUT_o/x\nenvironment: {image: python}\n"
+    write_file(
+        tmp_path / "job 1.yml", f"{text}inputs: {{x: 1}}\noutputs: {{o: }}\ntags: {{a: b}}\n"
+    )
+    own = ("set.inputs.x=2", "job.display_name=shown")
+    ran = mx.run_file(tmp_path / "job 1.yml", *own, outputs_dir=outputs, display="none")
+    assert ran.status == "Completed"
+    assert (outputs / "jobs" / ran.name / "named_outputs" / "o" / "x").read_text() == "2\n"
+
+
 def test_a_sweep_has_trials(swept: mx.Run) -> None:
     assert swept.best.parameters == swept.parameters == {"lr": 11.0}
     assert swept.best.value == swept.metrics["score"] == 33.0

@@ -73,6 +73,13 @@ def test_a_job_of_each_option_is_the_same(option: str, tmp_path: Path) -> None:
     )
 
 
+def test_a_description_and_tags_are_the_same(tmp_path: Path) -> None:
+    texts = ("job.description=Text", "+job.tags.a=b")
+    for is_sweep in (False, True):
+        experiment = config("stage=all", "profile=azure", *texts)
+        assert_same_job(experiment, is_sweep=is_sweep, folder=tmp_path)
+
+
 @pytest.mark.parametrize("option", [*SWEEPS, *options(CONF, "compute")])
 def test_a_sweep_of_each_option_is_the_same(option: str, tmp_path: Path) -> None:
     assert_same_job(
