@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from mnist_exp.sweeps.space.keys import azure_name
 
@@ -18,6 +19,8 @@ _REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-
 #: A text that Hydra reads as it is, without quotes.
 #: A text that Hydra would read as a number, a boolean or null, if the text were not in quotes.
 NOT_TEXT = re.compile(r"[-+]?\.?\d[\w.+-]*|[-+]?(inf|nan)|true|false|null", re.I | re.ASCII)
+#: A reference of OmegaConf, and the backslashes before it.
+_INTERPOLATION = re.compile(r"(\\*)\$\{")
 _HYDRA_PLAIN = re.compile(r"[\w./+@:-]*", re.ASCII)
 _PIPE = re.compile(r"(?<!\|)\|(?!\|)")
 _OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
@@ -113,6 +116,19 @@ def has_pipe(command: str) -> bool:
     Without `pipefail`, the exit code of a pipe is the exit code of its last command.
     """
     return _PIPE.search(command) is not None
+
+
+def escaped_text(content: Any) -> Any:
+    """Return the content with each `${` escaped.
+
+    A saved config and a job file contain values, not references. A `${` in a value is therefore
+    plain text.
+    """
+    if isinstance(content, Mapping):
+        return {name: escaped_text(part) for name, part in content.items()}
+    if isinstance(content, list):
+        return [escaped_text(part) for part in content]
+    return _INTERPOLATION.sub(r"\1\1\\${", content) if isinstance(content, str) else content
 
 
 def hydra_text(text: str) -> str:

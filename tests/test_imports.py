@@ -129,6 +129,7 @@ MAY_IMPORT = {
         "workspaces.azure",
     },
     "stages": {
+        "azure_files",
         "file_locks",
         "status",
         "errors",
@@ -248,6 +249,7 @@ LIBRARIES = {
         "mnist_exp.azure_files",
         "mnist_exp.cli",
         "mnist_exp.software",
+        "mnist_exp.stages.import_file",
         "mnist_exp.workspaces.local.environments",
     },
 }

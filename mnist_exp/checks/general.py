@@ -16,7 +16,14 @@ SEED_RULE = f"from {SEEDS[0]} to {SEEDS[-1]}"
 #: Maximum number of minutes without use after which the page ends: a day.
 _MOST_MINUTES = 24 * 60
 #: Stages that do not use the record of an earlier run.
-_STAGES_WITHOUT_RUN = (Stage.compute, Stage.runs, Stage.prune, Stage.doctor, Stage.all)
+_STAGES_WITHOUT_RUN = (
+    Stage.compute,
+    Stage.runs,
+    Stage.prune,
+    Stage.doctor,
+    Stage.all,
+    Stage("import"),
+)
 
 
 def runs_faults(runs: RunsConfig) -> Iterator[str]:

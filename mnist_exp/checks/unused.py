@@ -23,6 +23,7 @@ _TRAINING = (
 #: that is missing here reads all keys.
 _READ: dict[Stage, tuple[str, ...]] = {
     Stage.compute: ("compute",),
+    Stage("import"): ("file", "set", "import_dir", "env", "compute"),
     Stage.train: (*_TRAINING, "max_concurrent_variants"),
     Stage.sweep: (*_TRAINING, "sweep"),
     Stage.register: ("registration",),

@@ -17,13 +17,14 @@ from mnist_exp.azure_files import JobFile, read_job_file
 from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.compose import repeat_override
 from mnist_exp.cli.config_paths import task_overrides
-from mnist_exp.cli.kept_config import escaped_text
 from mnist_exp.cli.schema_keys import describe, explain_key, type_at
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError
+from mnist_exp.templates import escaped_text
 
-#: The stages that use a job file. stage=doctor checks the file.
-_STAGES = (Stage.run, Stage.train, Stage.sweep, Stage.doctor)
+#: The stages that use a job file. stage=doctor checks the file, stage=import converts the file.
+_IMPORT = Stage("import")
+_STAGES = (Stage.run, _IMPORT, Stage.train, Stage.sweep, Stage.doctor)
 #: The config groups that a command can choose in place of the file's environment and compute.
 _REPLACEABLE = ("env", "compute")
 
@@ -44,8 +45,8 @@ def apply_job_file(composed: DictConfig, hydra_config: DictConfig) -> JobFile | 
     # `get` returns None for a key that is missing, or that an override has deleted.
     stage = composed.get("stage")
     if composed.get("file") is None or stage not in _STAGES:
-        if stage is Stage.run:
-            raise ConfigError(["file: must name the job file of stage=run; add file=job.yml"])
+        if stage in (Stage.run, _IMPORT):
+            raise ConfigError([f"file: must name the job file of stage={stage}; add file=job.yml"])
         return None
     overrides = task_overrides(hydra_config)
     given = {override_key(override) for override in overrides}
@@ -57,6 +58,8 @@ def apply_job_file(composed: DictConfig, hydra_config: DictConfig) -> JobFile | 
     job_file = read_job_file(path, changes, current, others)
     if faults := list(_contradictions(stage, job_file, given)):
         raise ConfigError(faults)
+    if stage is _IMPORT:
+        return job_file
     with flag_override(composed, ["struct", "readonly"], False):
         for group, content in job_file.groups.items():
             _replace(composed, group, content, job_file)

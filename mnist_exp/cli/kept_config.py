@@ -7,7 +7,6 @@ the code that needs Hydra's parser or OmegaConf.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +24,10 @@ from mnist_exp.experiment import Experiment
 from mnist_exp.records import INVALID_JSON, RecordIndex
 from mnist_exp.same_job import START_ANOTHER, Difference, differences
 from mnist_exp.stages.resume import UnfinishedJob, unfinished_job
+from mnist_exp.templates import escaped_text
 
 #: A config group that is copied as a whole, because its keys depend on each other.
 _WHOLE_GROUP = "compute"
-_REFERENCE = re.compile(r"(\\*)\$\{")
 
 
 def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment:
@@ -226,16 +225,3 @@ def _config(content: Any, old: Path | None = None, new: Path | None = None) -> E
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"must be an ExperimentConfig, got {type(config)}")
     return Experiment(**vars(config), sources=sources, interpolations=interpolations)
-
-
-def escaped_text(content: Any) -> Any:
-    """Return the content with each `${` escaped.
-
-    A saved config and a job file contain values, not references. A `${` in a value is therefore
-    plain text.
-    """
-    if isinstance(content, Mapping):
-        return {name: escaped_text(part) for name, part in content.items()}
-    if isinstance(content, list):
-        return [escaped_text(part) for part in content]
-    return _REFERENCE.sub(r"\1\1\\${", content) if isinstance(content, str) else content

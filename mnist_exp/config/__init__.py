@@ -104,8 +104,8 @@ __all__ = [
 class ExperimentConfig:
     """The whole config of an experiment, composed from `conf/config.yaml`."""
 
-    # compute, run, train, sweep, register, deploy, invoke, page, status, logs, cancel, runs,
-    # compare, report, prune, cleanup, doctor or all.
+    # compute, run, import, train, sweep, register, deploy, invoke, page, status, logs, cancel,
+    # runs, compare, report, prune, cleanup, doctor or all.
     stage: Stage = MISSING
     # true prints the objects that the command would create, as Azure ML's YAML. The command then
     # creates no objects.
@@ -130,6 +130,8 @@ class ExperimentConfig:
     file: str | None = None
     # Nested mappings: values that replace the values of the same keys in `file`.
     set: dict[str, Any] = field(default_factory=dict)
+    # Folder in which stage=import writes the config groups that mean the same as `file`.
+    import_dir: str = "mine"
     # Seed of the weights, the data split and the order of images.
     seed: int = MISSING
     # Folder for all files that a run saves, relative to the current folder.

@@ -16,6 +16,8 @@ class Stage(StrEnum):
 
     compute = "compute"
     run = "run"
+    # `import` is a keyword of Python, but Hydra needs a member with this name: Stage("import").
+    vars()["import"] = "import"
     train = "train"
     sweep = "sweep"
     register = "register"
@@ -66,6 +68,7 @@ class Stage(StrEnum):
         return self not in (
             *(Stage.page, Stage.status, Stage.logs, Stage.cancel),
             *(Stage.runs, Stage.compare, Stage.report, Stage.prune, Stage.doctor),
+            Stage("import"),
         )
 
 

@@ -8,6 +8,7 @@ from mnist_exp.stages.compute import ComputeStage
 from mnist_exp.stages.context import Display, StageContext, StageRunner
 from mnist_exp.stages.deploy import DeployStage
 from mnist_exp.stages.doctor import DoctorStage
+from mnist_exp.stages.import_file import ImportStage
 from mnist_exp.stages.inspection import LogsStage, StatusStage
 from mnist_exp.stages.invoke import InvokeStage
 from mnist_exp.stages.page import PageStage
@@ -25,6 +26,7 @@ RUNNERS: dict[Stage, type[StageRunner]] = {
     runner.stage: runner
     for runner in (
         ComputeStage,
+        ImportStage,
         TrainStage,
         SweepStage,
         RegisterStage,

@@ -14,8 +14,8 @@ from tests.support.in_process import InProcessCli
 MESSAGES: dict[str, tuple[list[str], str]] = {
     "stage": (
         ["stage=trian"],
-        "stage: must be one of compute, run, train, sweep, register, deploy, invoke, page, status, "
-        "logs, cancel, runs, compare, report, prune, cleanup, doctor, all, got trian",
+        "stage: must be one of compute, run, import, train, sweep, register, deploy, invoke, page, "
+        "status, logs, cancel, runs, compare, report, prune, cleanup, doctor, all, got trian",
     ),
     "option": (
         ["workspace=aws"],
@@ -243,9 +243,9 @@ def test_every_missing_value_is_reported(capsys: pytest.CaptureFixture[str]) -> 
         config("registration.name=???")
     assert capsys.readouterr().err.splitlines() == [
         "error: registration.name: must be given; add registration.name=...",
-        "error: stage: must be one of compute, run, train, sweep, register, deploy, invoke, page, "
-        "status, logs, cancel, runs, compare, report, prune, cleanup, doctor, all; add e.g. "
-        "stage=all, or run mnist-exp --help",
+        "error: stage: must be one of compute, run, import, train, sweep, register, deploy, "
+        "invoke, page, status, logs, cancel, runs, compare, report, prune, cleanup, doctor, all; "
+        "add e.g. stage=all, or run mnist-exp --help",
     ]
 
 

@@ -1,5 +1,6 @@
 """Commands with `file=`: what replaces the config groups, and what has priority."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,42 @@ def test_the_trial_of_a_sweep_can_run_once(in_process_cli: InProcessCli, tmp_pat
     once = ("stage=train", "file=sweep.yml", "env=local", "++job.inputs.B=a")
     found = document(in_process_cli, *once)
     assert (found["command"], found["inputs"]) == ("echo ${{inputs.B}}", {"B": "a"})
+
+
+@pytest.mark.parametrize("kind", ["command", "sweep"])
+def test_imported_config_groups_mean_the_same_as_the_file(
+    in_process_cli: InProcessCli, tmp_path: Path, kind: str
+) -> None:
+    folder = tmp_path / "files"
+    write_file(folder / "src" / "a.txt", "1\n")
+    trial = {
+        "command": "echo ${{inputs.x}} ${{inputs.d}} ${HOME}\nls\n",
+        "code": "src",
+        "environment": "azureml:AzureML-sklearn-1.5@latest",
+        "environment_variables": {"A": 1},
+    }
+    common = {
+        "inputs": {"x": "1e-3", "d": {"type": "uri_file", "path": "src/a.txt"}},
+        "display_name": "shown",
+        "compute": "azureml:cpu-cluster",
+    }
+    sweep = {
+        "type": "sweep",
+        "trial": {**trial, "command": "echo ${{search_space.B}}"},
+        "search_space": {"B": {"type": "choice", "values": ["1e-3", "x"]}},
+        "objective": {"goal": "minimize", "primary_metric": "loss"},
+        "limits": {"max_total_trials": 4},
+    }
+    content = {**common, **(sweep if kind == "sweep" else trial)}
+    write_file(folder / "my job.yml", yaml.safe_dump(content))
+    file = "file=files/my job.yml"
+    printed = in_process_cli.ok("stage=import", file, "import_dir=own/conf").stdout.splitlines()
+    first = document(in_process_cli, "stage=run", file)
+    use = shlex.split(printed[-1].removeprefix("use: mnist-exp "))
+    second = document(in_process_cli, *use)
+    for each in (first, second):
+        del each["name"]
+    assert second == first
+    again = in_process_cli("stage=import", file, "import_dir=own/conf")
+    assert again.returncode == 1
+    assert "error: import_dir: must not contain own/conf/job/my_job.yaml" in again.stderr

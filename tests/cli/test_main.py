@@ -25,7 +25,7 @@ def test_variants_without_a_stage_are_rows_with_the_fault(in_process_cli: InProc
     assert done.returncode == 1
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 2
-    fault = "error: stage: must be one of compute, run, train"
+    fault = "error: stage: must be one of compute, run, import, train"
     assert all(line.startswith(fault) for line in errors)
     assert "Error executing job" not in done.stderr
     assert "Traceback" not in done.stderr

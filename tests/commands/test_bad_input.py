@@ -14,8 +14,8 @@ from tests.support.command_line import Cli
 from tests.support.in_process import InProcessCli
 
 BAD_INPUT = {
-    "no stage": ([], "stage: must be one of compute, run, train, sweep"),
-    "unknown stage": (["stage=trian"], "stage: must be one of compute, run, train, sweep"),
+    "no stage": ([], "stage: must be one of compute, run, import, train, sweep"),
+    "unknown stage": (["stage=trian"], "stage: must be one of compute, run, import, train, sweep"),
     "unknown option": (
         ["stage=train", "model=huge"],
         "model: must be one of cnn, dnn_300_100, small",
