@@ -18,7 +18,6 @@ from omegaconf import DictConfig
 
 from mnist_exp import __version__
 from mnist_exp.cli.arguments import flags_and_overrides, is_completion_query, is_utf8, only_prints
-from mnist_exp.cli.completion import completed_words
 from mnist_exp.cli.compose import register_schemas
 from mnist_exp.cli.error_output import (
     FULL_ERROR,
@@ -127,6 +126,9 @@ def _main() -> None:
         print(f"mnist-exp {__version__}")
         return
     if is_completion_query(flags, overrides):
+        # Only the completion of a name of a run reads records.
+        from mnist_exp.cli.completion import completed_words  # noqa: PLC0415
+
         words = completed_words(os.environ["COMP_LINE"])
         if words is not None:
             print(*words)
