@@ -5,12 +5,14 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mnist_exp.azure_files import JobFile
 from mnist_exp.config import ExperimentConfig, changes
 from mnist_exp.hidden_values import key_names, shown_values
 from mnist_exp.sweeps import SweepPlan, parse_sweep
+
+if TYPE_CHECKING:
+    from mnist_exp.azure_files import JobFile
 
 
 @dataclass
@@ -37,7 +39,7 @@ class Experiment(ExperimentConfig):
     chosen: dict[str, tuple[str, ...]] = field(default_factory=dict)
     references: tuple[tuple[str, str], ...] = ()
     interpolations: dict[str, str] = field(default_factory=dict)
-    job_file: JobFile | None = None
+    job_file: "JobFile | None" = None
 
     @property
     def changes(self) -> list[str]:
