@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "sweeps": {"errors", "metrics", "names", "status"},
     "specs": {"config", "sweeps"},
     "azure_files": {"azure_form", "config", "errors", "names", "sweeps", "templates"},
-    "experiment": {"azure_files", "config", "hidden_values", "sweeps"},
+    "experiment": {"config", "hidden_values", "sweeps"},
     "datasets": {"errors", "config"},
     "results": {"metrics", "specs", "status"},
     "workspaces.base": {"config", "specs", "results", "status"},
