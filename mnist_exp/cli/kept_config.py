@@ -28,6 +28,8 @@ from mnist_exp.templates import escaped_text
 
 #: A config group that is copied as a whole, because its keys depend on each other.
 _WHOLE_GROUP = "compute"
+#: The keys of a job file.
+_OF_FILE = ("file", "set")
 
 
 def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment:
@@ -76,7 +78,9 @@ def _faults(job: UnfinishedJob, kept: Any, composed: Any, overrides: Sequence[st
     """
     refused: dict[str, Difference] = {}
     for override, difference in _changes(kept, composed, overrides):
-        if not _is_among(difference.key, job.may_change):
+        # Only an override of the key itself can change a permitted key, not a job file.
+        is_file = override_key(override).partition(".")[0] in _OF_FILE
+        if is_file or not _is_among(difference.key, job.may_change):
             refused.setdefault(override, difference)
     may = f"; only {', '.join(job.may_change)} may change" if job.may_change else ""
     return [
@@ -100,7 +104,7 @@ def _changes(
     # A profile is not a key of the config. A profile chooses the options of several config groups,
     # and may therefore cause any difference.
     # The same applies to a job file.
-    keys = {*composed, *COMMAND_KEYS, "hydra"} - {"file", "set"}
+    keys = {*composed, *COMMAND_KEYS, "hydra"} - set(_OF_FILE)
     chosen = [key for key in given if key.partition(".")[0] not in keys]
     followers = [set(config["job"].get("sources", ())) for config in (composed, kept)]
     derived = {("job", "inputs", name) for name in set.intersection(*followers)}

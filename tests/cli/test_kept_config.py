@@ -304,3 +304,14 @@ def test_the_message_about_a_changed_variable_shows_no_value(
     (line,) = error.value.lines
     assert line.startswith("job.environment_variables.N: must stay as in sweep run_1;")
     assert "kept secret" not in line
+
+
+def test_a_job_file_changes_nothing_of_a_submitted_job(
+    submit: Callable[..., None], outputs: RecordedOutputs
+) -> None:
+    submit(Stage.train, "job.timeout=60")
+    # The override stands for a value in the file.
+    now = config("stage=train", "run=run_1", "job.timeout=30")
+    now.outputs_dir = str(outputs.path)
+    with pytest.raises(ConfigError, match=r"job\.timeout: must stay 60, got 30; .*file=job\.yml"):
+        with_kept_config(now, ["stage=train", "run=run_1", "file=job.yml"])
