@@ -116,6 +116,7 @@ def read_job_file(
     if "compute" not in others:
         groups["compute"] = read_compute(section, resources)
     _check_placeholders(section, groups)
+    ignored = tuple(ignored_fields(section, resources))
     if section.faults:
         raise ConfigError(list(dict.fromkeys(section.faults)))
     here = [name for name in ("compute", "identity") if section.get(name) is not None]
@@ -124,7 +125,7 @@ def read_job_file(
         Stage.sweep if is_sweep else Stage.train,
         groups,
         keys,
-        tuple(ignored_fields(section, resources)),
+        ignored,
         tuple(here),
     )
 
